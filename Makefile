@@ -1,0 +1,52 @@
+# Everything there is to do here. `make setup` is part of every target and costs nothing once it is done.
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+# Ordinary wheels for Linux bring 2 GB of CUDA that the tests never touch.
+CPU_WHEELS ?= https://download.pytorch.org/whl/cpu
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+EXAMPLE := clinic/loss-broadcast/concrete_strength
+
+.PHONY: help setup demo test test-all lint types clinic bench
+
+help:  ## What can be made
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+
+setup: .venv/ready  ## A .venv with torch, the package and what its tests need
+
+# pip learnt `--group` in 25.1; torch comes first, so that nothing else may choose its version.
+.venv/ready: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=...")'
+	@echo "Setting up .venv with $(TORCH); a few minutes, once."
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --upgrade "pip>=25.1"
+	@$(PIP) install --retries 1 --extra-index-url $(CPU_WHEELS) $(TORCH)
+	@$(PIP) install --editable . --group dev
+	@touch $@
+
+demo: setup  ## The doctor on a script that does not learn, and on the same script mended
+	@printf '\n$$ sgdoctor run %s\n' $(EXAMPLE)/faulty.py
+	@$(BIN)/sgdoctor run $(EXAMPLE)/faulty.py
+	@printf '\n$$ sgdoctor run %s\n' $(EXAMPLE)/healthy.py
+	@$(BIN)/sgdoctor run $(EXAMPLE)/healthy.py
+
+test: setup  ## The tests that take seconds
+	@$(BIN)/pytest --quiet --numprocesses auto -m "not slow"
+
+test-all: setup  ## All tests
+	@$(BIN)/pytest --quiet --numprocesses auto
+
+lint: setup  ## Format and lint
+	@$(BIN)/ruff format --check --quiet
+	@$(BIN)/ruff check --quiet
+
+types: setup  ## Types
+	@$(BIN)/mypy
+
+clinic: setup  ## Every script of the clinic under the doctor, as a matrix
+	@$(BIN)/python bench/clinic.py
+
+bench: setup  ## What observation costs, as ratios of whole-process CPU time
+	@$(BIN)/python bench/overhead.py

@@ -1,0 +1,43 @@
+"""Says why a PyTorch training run does not learn."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .errors import RecordError, ScriptError, SgdoctorError, UsageError
+
+if TYPE_CHECKING:
+    from .api import Observation, diagnose, load, observe, run
+    from .conditions import Finding
+    from .diagnosis import Diagnosis
+    from .record import Record
+
+__all__ = [
+    "Diagnosis",
+    "Finding",
+    "Observation",
+    "Record",
+    "RecordError",
+    "ScriptError",
+    "SgdoctorError",
+    "UsageError",
+    "diagnose",
+    "load",
+    "observe",
+    "run",
+]
+
+_HOMES = {"Diagnosis": ".diagnosis", "Finding": ".conditions", "Record": ".record"}
+
+
+def __getattr__(name: str) -> Any:
+    # Looked up when asked for: `sgdoctor --help` and `import sgdoctor` must not wait for numpy.
+    if name not in __all__:
+        raise AttributeError(f"module 'sgdoctor' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES.get(name, ".api"), __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,5 @@
+"""`python -m sgdoctor`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,94 @@
+"""The functions that `sgdoctor` exports; the commands call these."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from .conditions import catalogue, condition
+from .diagnosis import Diagnosis
+from .diagnosis import diagnose as _diagnose
+from .process import PARENT_FILE, Plan, source_rows
+from .process import run as _run
+from .record import Record
+from .record import load as _load
+
+
+def run(script: str | os.PathLike[str], args: Sequence[str] = (), **options: Any) -> Record:
+    """Run a script under observation, in a process of its own, and return its record.
+
+    `options`: those of `Plan` (python, record, budget, max_steps, module, signals). Raises ScriptError where the
+    script cannot be started; a script that fails gives a record like any other.
+    """
+    return _run(Plan(os.fspath(script), tuple(args), **options))
+
+
+def diagnose(
+    record: Record | str | os.PathLike[str], *, select: Iterable[str] = (), ignore: Iterable[str] = ()
+) -> Diagnosis:
+    """What a record shows. `select`/`ignore`: ids of conditions. Raises RecordError, UsageError."""
+    strict = os.environ.get("SGDOCTOR_STRICT") == "1"
+    return _diagnose(record if isinstance(record, Record) else load(record), select=select, ignore=ignore, strict=strict)
+
+
+def load(path: str | os.PathLike[str]) -> Record:
+    """The record in a folder. Raises RecordError."""
+    return _load(Path(path))
+
+
+def needed_signals(select: Iterable[str], ignore: Iterable[str]) -> tuple[str, ...]:
+    """Names of the signals that the chosen conditions need: the probes of the others are not attached."""
+    dropped = {condition(name).id for name in ignore}
+    chosen = [condition(name) for name in select] or list(catalogue().values())
+    return tuple(sorted({signal for entry in chosen if entry.id not in dropped for signal in entry.needs}))
+
+
+class Observation:
+    """Code of this process under observation, between `with observe() as observation:` and its end."""
+
+    def __init__(self, record: Path, budget: float) -> None:
+        self._folder = record
+        self._budget = budget
+        self._host: Any = None
+
+    def __enter__(self) -> Observation:
+        from .host.attach import Observation as Host
+
+        cwd = os.getcwd()
+        strict = os.environ.get("SGDOCTOR_STRICT") == "1"
+        self._host = Host({"record": str(self._folder), "cwd": cwd, "budget": self._budget, "strict": strict})
+        self._host.start(script=None, argv=[])
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._host.raised(error)
+        self._host.finish("completed" if error is None else "raised", 0 if error is None else 1)
+        import json
+
+        rows = source_rows(self._folder)
+        (self._folder / PARENT_FILE).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    def record(self) -> Record:
+        """What was seen."""
+        return load(self._folder)
+
+    def diagnosis(self) -> Diagnosis:
+        """What it shows. `print(observation.diagnosis())` prints the report."""
+        return diagnose(self.record())
+
+
+def observe(record: str | os.PathLike[str] | None = None, *, budget: float = 0.02) -> Observation:
+    """Observe code of this process, for what the command cannot start: notebooks, services.
+
+    Nothing stays attached after the `with` block. `record`: an empty folder; a temporary one by default.
+    """
+    folder = Path(record) if record is not None else Path(tempfile.mkdtemp(prefix="sgdoctor-"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return Observation(folder, budget)

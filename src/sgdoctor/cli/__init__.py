@@ -1,0 +1,45 @@
+"""The command line. Each command is a module; what it needs beyond click is imported when it runs."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from ..errors import SgdoctorError
+
+COMMANDS = ("run", "report", "explain")
+
+
+class Commands(click.Group):
+    """Loads a command's module when it is named, so that `--help` of one does not pay for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands there are."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command with this name."""
+        if cmd_name not in COMMANDS:
+            return None
+        found = getattr(import_module(f".{cmd_name}", __name__), "command", None)
+        return found if isinstance(found, click.Command) else None
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="sgdoctor", message="%(prog)s %(version)s")
+def group() -> None:
+    """Says why a PyTorch training run does not learn: the cause, the line, the numbers, the change.
+
+    Start with `sgdoctor run train.py`.
+    """
+
+
+def main() -> None:
+    """The entry point: our own errors become one line and exit status 2."""
+    try:
+        group.main(prog_name="sgdoctor", standalone_mode=True)
+    except SgdoctorError as error:
+        click.echo(f"sgdoctor: {error}", err=True)
+        sys.exit(2)

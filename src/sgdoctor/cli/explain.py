@@ -1,0 +1,19 @@
+"""`sgdoctor explain`: the page of a condition, or all of them in a table."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("condition", required=False)
+def command(condition: str | None) -> None:
+    """Explain CONDITION: what happens, how it is told apart, the remedy, the sources.
+
+    Without an argument: a table of all conditions.
+    """
+    from ..conditions import catalogue
+    from ..conditions import condition as find
+    from ..report import terminal
+
+    click.echo(terminal.table(catalogue().values()) if condition is None else terminal.page(find(condition)))

@@ -1,0 +1,6 @@
+"""The catalogue: one condition, one file; found by walking, no list to edit."""
+
+from .catalogue import catalogue, condition
+from .condition import Condition, Evidence, Finding, NotEvaluated, Remedy
+
+__all__ = ["Condition", "Evidence", "Finding", "NotEvaluated", "Remedy", "catalogue", "condition"]

@@ -1,0 +1,40 @@
+"""Finds every condition by walking this package."""
+
+from __future__ import annotations
+
+import pkgutil
+from functools import cache
+from importlib import import_module
+
+from ..errors import UsageError
+from . import condition as condition_module
+from .condition import Condition
+
+OWN = {"catalogue", condition_module.__name__.rpartition(".")[2]}
+
+
+@cache
+def catalogue() -> dict[str, Condition]:
+    """All conditions by id, in the order of their folders and names."""
+    found: dict[str, Condition] = {}
+    package = __name__.rpartition(".")[0]
+    root = import_module(package)
+    for info in pkgutil.walk_packages(root.__path__, package + "."):
+        if info.ispkg or info.name.rpartition(".")[2] in OWN:
+            continue
+        declared = getattr(import_module(info.name), "CONDITION", None)
+        if isinstance(declared, Condition):
+            found[declared.id] = declared
+    return found
+
+
+def condition(name: str) -> Condition:
+    """The condition with this id; raises UsageError with the nearest ids where there is none."""
+    found = catalogue().get(name)
+    if found is None:
+        import difflib
+
+        near = difflib.get_close_matches(name, catalogue(), 3)
+        hint = f"; did you mean {', '.join(near)}?" if near else "; `sgdoctor explain` lists them"
+        raise UsageError(f"there is no condition {name!r}{hint}")
+    return found

@@ -1,0 +1,86 @@
+"""What a condition is: a frozen record of pure functions over a record and a source."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..record import Record, Site
+from ..source import Edit, Source
+
+Severity = Literal["error", "warning", "info"]
+Safety = Literal["safe", "changes-training", "advice"]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One sentence with its numbers, and the same numbers as fields."""
+
+    text: str
+    signal: str | None = None
+    value: float | None = None
+    reference: float | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A condition holds: where, how surely (0 to 1), and what shows it."""
+
+    site: Site | None
+    evidence: tuple[Evidence, ...]
+    confidence: float
+    layer: str | None = None
+    steps: tuple[int, int] | None = None
+    severity: Severity | None = None  # where it differs from the condition's own
+    subject: object = None  # what `remedies` needs to know beyond the site
+
+
+@dataclass(frozen=True)
+class NotEvaluated:
+    """A condition could not be judged, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Remedy:
+    """A change that mends the cause: words, and edits of the source where they can be given."""
+
+    title: str
+    safety: Safety
+    edits: tuple[Edit, ...] = ()
+
+
+Answer = Iterator[Finding | NotEvaluated]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One cause of failing training. `explains`: ids of conditions that it can cause.
+
+    `structural`: the loop or the loss itself is wrong, so that the loss curve is no judge of anything else.
+    `by_learning`: it is judged by how well the loss falls, and so cannot be judged beside a structural one.
+    """
+
+    id: str
+    severity: Severity
+    needs: tuple[str, ...]
+    in_run: Callable[[Record, Source], Answer]
+    explains: tuple[str, ...] = ()
+    structural: bool = False
+    by_learning: bool = False
+    remedies: Callable[[Finding, Source], Iterator[Remedy]] | None = None
+    page: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        # The page is the docstring of the file that declares the condition; it is never written twice.
+        if not self.page:
+            page = sys.modules[self.in_run.__module__].__doc__ or ""
+            object.__setattr__(self, "page", page)
+
+    @property
+    def title(self) -> str:
+        """The first line of the page."""
+        return self.page.strip().partition("\n")[0].strip().rstrip(".")

@@ -1,0 +1,1 @@
+"""Conditions of the data: what reaches the model and the loss."""

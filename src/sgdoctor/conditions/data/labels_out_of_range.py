@@ -1,0 +1,127 @@
+"""Class ids do not lie between 0 and the number of outputs minus one.
+
+## What happens
+Cross-entropy over K outputs accepts ids 0 to K-1. Files often count from 1, encode classes as pixel values (0 and 255),
+mark "unknown" with -1, or gained a class after the model was written. On the CPU the script stops with
+`IndexError: Target 10 is out of bounds.`; on CUDA with a `device-side assert`, raised asynchronously at a later line,
+often in backward, after which the process cannot use the GPU any more. `one_hot`, `gather` and `Embedding` complain in
+words of their own. The silent cases: -100 is `ignore_index`, so such samples vanish, and a batch of nothing else gives
+NaN; and `BCEWithLogitsLoss` takes a target of 2 without a word, whose loss has no lower bound.
+
+## How it is told apart
+Decided on the target's min, max and dtype at the loss, as fractions of the class dimension, with the share of ignored
+entries; after a crash, on the last batch before it. For a CUDA assert: the same batch replayed on the CPU.
+- `dtype-mismatch`: ids are in range but of a float or int32 type. `shape-mismatch`: sizes disagree, not values.
+- `wrong-loss-for-task`: the ids are fine, the loss treats them as quantities.
+- `padding-in-loss`: ids are legal, but a padding value is counted (or a real class is ignored).
+- `nonfinite-loss`: NaN with every target inside the range.
+Not this: -100 or a declared `ignore_index` on part of each batch; more outputs than classes seen (ids 1..K into K+1
+outputs train soundly, one output is wasted); soft labels, which are floats of the output's shape.
+
+## Remedy
+Map whatever the files contain to 0..K-1 once, where they are read, and let the data say how many outputs are needed.
+
+    classes, y = torch.unique(y, return_inverse=True)     # ids 0..K-1; keep `classes` to translate predictions back
+    model = Net(num_classes=len(classes))
+
+Counting from 1 only: `y = y - 1`. "Unknown" pixels: `CrossEntropyLoss(ignore_index=255)`. Take the mapping from the
+training split and reuse it, or a class missing from a split shifts all the ids behind it.
+
+## Sources
+- PyTorch, CrossEntropyLoss, https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
+  [class indices in [0, C); ignore_index may lie outside]
+- Hugging Face course 8.4, https://github.com/huggingface/course/blob/main/chapters/en/chapter8/4.mdx
+  [CUDA error in backward that was "Target 2 is out of bounds" on the CPU]
+- Pytorch-UNet issue 291, https://github.com/milesial/Pytorch-UNet/issues/291 [grey values used as class ids]
+- happy-transformer issue 248, https://github.com/EricFillion/happy-transformer/issues/248 [a label of -1]
+"""
+
+from __future__ import annotations
+
+import re
+
+from ...record import Record, Row, Site
+from ...record.record import number
+from ...source import Source
+from ...source.loss import maker, trails
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_of
+
+MESSAGES = (
+    re.compile(r"Target (-?\d+) is out of bounds"),
+    re.compile(r"Assertion `?t >= 0 && t < n_classes`? failed"),
+    re.compile(r"Class values must be (non-negative|smaller than num_classes)"),
+    re.compile(r"multi-target not supported"),
+)
+CLASS_INDEX = ("cross_entropy", "nll_loss", "multi_margin_loss")
+
+
+def in_run(record: Record, source: Source) -> Answer:
+    """Class ids are negative, or not smaller than the number of outputs."""
+    error = record.exception
+    if error is None:
+        if not any(call.get("fn") in CLASS_INDEX for call in record.calls.values()):
+            yield NotEvaluated("no loss over class ids was seen")
+        return
+    text = str(error.get("text"))
+    call = error.get("loss") or {}
+    match = next((found for pattern in MESSAGES[:3] if (found := pattern.search(text))), None)
+    known = call.get("fn") in CLASS_INDEX and match is not None
+    if match is None or not (known or "class" in text.lower() or "Target" in text):
+        return
+    frames = error.get("frames") or []
+    crashed = record.site(frames[-1]) if frames else None
+    yield Finding(_site(record, source, crashed), (_evidence(call, text),), 0.97, subject=number(_at(call, "min")))
+
+
+def _evidence(call: Row, text: str) -> Evidence:
+    shape = _at_output(call)
+    low, high = number(_at(call, "min")), number(_at(call, "max"))
+    first = text.strip().splitlines()[0][:120]
+    if shape is None or low != low:
+        return Evidence(f"torch raised: {first}", "exception")
+    return Evidence(
+        f"the labels of this batch run from {low:.0f} to {high:.0f}, and {shape} outputs allow 0 to {shape - 1} "
+        f"({first})",
+        "exception",
+        high if high >= shape else low,
+        float(shape - 1),
+    )
+
+
+def _at(call: Row, key: str) -> object:
+    target = call.get("target")
+    return target.get(key) if isinstance(target, dict) else None
+
+
+def _at_output(call: Row) -> int | None:
+    output = call.get("output")
+    shape = output.get("shape") if isinstance(output, dict) else None
+    if not isinstance(shape, list) or not shape:
+        return None
+    return int(shape[1] if len(shape) > 1 else shape[0])
+
+
+def _site(record: Record, source: Source, crashed: Site | None) -> Site | None:
+    """Where the labels are made, where that can be followed from the loss; else the loss."""
+    if crashed is None:
+        return None
+    _, target = trails(source, crashed.file, crashed.line)
+    made = maker(target)
+    return site_of(record, made) if made is not None else crashed
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Count from 0."""
+    title = "map the labels to 0 ... K-1 (subtract the smallest, or use a table), or give the model more outputs"
+    return [Remedy(title, "changes-training")]
+
+
+CONDITION = Condition(
+    "labels-out-of-range",
+    "error",
+    needs=("exception", "loss_calls"),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+)

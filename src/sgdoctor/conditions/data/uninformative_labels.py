@@ -1,0 +1,159 @@
+"""The targets carry no signal that the inputs could explain.
+
+## What happens
+The pairing of inputs and labels is broken: one array was shuffled without the other, a directory listing came in
+another order than the label file, a join went wrong, or the labels are random. The loss settles at the best constant
+predictor (ln K for K balanced classes: 0.693 for 2, 2.303 for 10; the target's variance for squared error) and accuracy
+stays at the majority share. No learning rate, optimiser or architecture helps, yet that is what one tunes for a week.
+A wide net on a small fixed data set hides it: 512 shuffled labels were memorised to 99.8 % training accuracy.
+Then the training loss looks fine, and only held-out data shows that nothing was learnt.
+
+## How it is told apart
+Three answers must agree. Skill against the constant predictor is about 0; permuting the targets within a batch of
+samples not yet seen changes the loss by nothing (permutation gap 0); and one repeated batch can be memorised, so
+graph, optimiser and capacity work. After several epochs over few samples only validation batches count.
+- `missing-step`, `detached-loss`, `vanishing-gradients`, `lr-too-low`: the single batch is not memorised.
+- `constant-loss`, `constant-output`, `constant-feature`: the gradient or the output does not vary at all.
+- `noisy-labels`: skill and gap are small but clearly above zero. `class-imbalance`: the common classes show a gap.
+Not this: `at-the-floor`, a sound pairing in a problem that is mostly noise. Numbers alone cannot tell these two apart;
+the source (two shuffles, an unsorted listing) or a look at twenty decoded pairs can.
+
+## Remedy
+Look at decoded pairs as they enter the model. Then make one permutation serve both sides, and sort what the disk gives.
+
+    order = torch.randperm(len(x))
+    x, y = x[order], y[order]                        # never x[randperm(n)], y[randperm(n)]
+    files = sorted(os.listdir(folder))               # before pairing with a label file; better: pair by name
+
+If the pairs are right, the inputs do not contain the answer: change the data, not the optimiser.
+
+## Sources
+- Explaining-In-Style issue 9, https://github.com/NoahVl/Explaining-In-Style-Reproducibility-Study/issues/9
+  [images and labels loaded in different order; sorting the listing mended it]
+- Targeted-Transfer issue 4, https://github.com/ZhengyuZhao/Targeted-Transfer/issues/4
+  [an unsorted listing paired with a label list; fixed by the author]
+- Zhang et al., Understanding deep learning requires rethinking generalization, overview,
+  https://www.alphaxiv.org/overview/1611.03530 [networks fit random labels completely]
+- Hugging Face course 8.4, https://github.com/huggingface/course/blob/main/chapters/en/chapter8/4.mdx
+  [random labels: no training to expect; compare with a random answer; overfit one batch]
+"""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+
+from ...record import Progress, Record, Site
+from ...source import Source
+from ...source.flow import Point
+from ...source.loss import maker, trails
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import judged, loss_site, middle, site_of, steps_of
+
+SHUFFLES = ("permutation", "randperm", "shuffle", "sample", "listdir", "glob", "iterdir", "scandir", "sorted", "walk")
+RANDOM = ("randint", "integers", "choice", "bernoulli", "rand", "random", "randn", "normal")
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    max_skill: float = 0.1,  # best tenth of the run; clinic: healthy from 0.39 on, random labels up to 0.05
+    max_gap: float = 0.15,  # baselines lost by permuting targets; clinic: healthy from 0.38 on, random labels to 0.10
+    min_steps: int = 60,  # fewer steps without progress may be a slow start
+    min_travel: float = 0.02,  # sum of relative updates; below it the weights have hardly moved: `lr-too-low`
+    max_slope: float = 0.03,  # of the baseline, lost over the second half: more is a run that still learns
+) -> Answer:
+    """The loss sits at the best constant predictor's, and targets of other samples would do as well."""
+    entries = [entry for entry in judged(record) if np.isfinite(entry.skill) and np.isfinite(entry.gap)]
+    if not entries:
+        yield NotEvaluated("the loss of a constant predictor, or that on permuted targets, is not known")
+        return
+    for entry in entries:
+        if entry.nonfinite or entry.skill < -0.5 or entry.best_skill > max_skill or abs(entry.gap) > max_gap:
+            continue
+        if entry.count < min_steps:
+            yield NotEvaluated(f"{entry.count} steps are too few to tell a slow start from labels without signal")
+            continue
+        ratio = max((middle(steps.ratios) for steps in steps_of(record, entry.objective)), default=float("nan"))
+        if not ratio * entry.count > min_travel:
+            yield NotEvaluated("the weights have hardly moved")
+            continue
+        slope, _ = entry.trend
+        if np.isfinite(slope) and -slope * entry.count / 2 > max_slope * entry.baseline * entry.scale:
+            yield NotEvaluated("the loss still falls")
+            continue
+        yield _finding(record, source, entry)
+
+
+def _finding(record: Record, source: Source, entry: Progress) -> Finding:
+    name = _constant_name(entry)
+    return Finding(
+        _site(record, source, entry),
+        (
+            Evidence(
+                f"after {entry.count} steps the loss is {entry.last / entry.scale:.4g}, and the best constant output has "
+                f"{entry.baseline:.4g}{name}: nothing was learnt, and no setting of the optimiser will change that",
+                "constant_loss",
+                entry.last / entry.scale,
+                entry.baseline,
+            ),
+            Evidence(
+                f"with the targets of other samples the loss is the same (the difference is {entry.gap:+.3f} of the "
+                "baseline): the outputs say nothing about the targets",
+                "permuted_loss",
+                entry.gap,
+                0.0,
+            ),
+        ),
+        0.8,
+    )
+
+
+def _constant_name(entry: Progress) -> str:
+    """" = ln 2" where the baseline is that."""
+    for classes in (2, 3, 4, 5, 6, 8, 10, 20, 100, 1000):
+        if abs(entry.baseline - np.log(classes)) < 0.01 * np.log(classes):
+            return f" (ln {classes} = {np.log(classes):.4g}: a fair {'coin' if classes == 2 else 'die'})"
+    return ""
+
+
+def _site(record: Record, source: Source, entry: Progress) -> Site | None:
+    """Where targets (or inputs) are drawn, shuffled or listed on their own; else where the targets are made."""
+    loss = loss_site(record, entry)
+    if loss is None:
+        return None
+    outputs, target = trails(source, loss.file, loss.line)
+    for trail, names in ((target, RANDOM), (target, SHUFFLES), (outputs, SHUFFLES)):
+        found = _call_on(trail, names)
+        if found is not None:
+            return site_of(record, found)
+    made = maker(target)
+    return site_of(record, made) if made is not None else loss
+
+
+def _call_on(trail: list[Point], names: tuple[str, ...]) -> Point | None:
+    for point in trail:
+        for node in ast.walk(point.node):
+            if isinstance(node, ast.Call):
+                dotted = point.module.dotted(node.func).rpartition(".")[2]
+                if dotted in names and (dotted not in ("rand", "randn", "normal", "random") or node is point.node):
+                    return Point(point.module, node)
+    return None
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Look at the pairing."""
+    title = "check that each label belongs to its input (one shuffle for both, one order of files and rows)"
+    return [Remedy(title, "advice")]
+
+
+CONDITION = Condition(
+    "uninformative-labels",
+    "error",
+    needs=("loss_values", "constant_loss", "permuted_loss", "updates"),
+    in_run=in_run,
+    remedies=remedies,
+    by_learning=True,
+)

@@ -1,0 +1,218 @@
+"""The graph is cut between the parameters and the loss.
+
+## What happens
+`.item()`, `.detach()`, `.data`, NumPy, `torch.tensor(loss)`, `argmax`, rounding or a `no_grad` block on the way to the
+loss leave it without a path back. If every path is cut, backward raises `element 0 of tensors does not require grad and
+does not have a grad_fn`. A much repeated "fix", `loss.requires_grad_(True)`, only removes the message: the loss becomes
+a leaf of its own, all `.grad` stay None, the optimizer skips every parameter and the weights stay bit-identical, in
+silence. `torch.tensor(loss, requires_grad=True)` does the same. If only one path is cut, say features detached before
+the head, the head trains, the body does not, and the loss falls just enough to look like a weak model.
+
+## How it is told apart
+Decided on parameter sets: trainable parameters, those reached from the loss by the graph, those with a gradient. None
+reached: the cut is everywhere. Some not reached although their module ran in the forward: the cut lies between them.
+- `unused-parameters`: nothing is cut, the module was never called; behind a partial cut it follows as a consequence.
+- `frozen-parameters`: requires_grad is False on the parameters.
+- `missing-step`, `misplaced-zero-grad`: gradients do exist after backward. `parameters-not-in-optimizer`: likewise.
+- `constant-loss`: a path to the parameters exists, or one term of the sum alone does not depend on the output.
+- `vanishing-gradients`: small, not absent. `undetached-target`: the opposite, a cut that is missing.
+Not this: a frozen backbone under no_grad, detached targets and teachers, a GAN discriminator's step on
+`fake.detach()`, stop-gradient in VQ or self-distillation, `.item()` for logging, validation under no_grad.
+
+## Remedy
+Remove the cut at its line; keep a detached copy for printing.
+
+    loss = F.cross_entropy(model(x), y)              # tensors all the way, no .item(), .numpy(), torch.tensor(...)
+    loss.backward()
+    total += loss.item()                             # after backward, for the log only
+
+A step that has no derivative (argmax, rounding, sampling) needs another objective: logits into cross-entropy, a
+straight-through estimator, Gumbel-softmax or a policy gradient. `requires_grad_(True)` on a loss is never the remedy.
+
+## Sources
+- PyTorch, Autograd mechanics, https://docs.pytorch.org/docs/stable/notes/autograd.html
+  [an output requires grad only if an input does; no-grad mode]
+- ReLeaSE issue 39, https://www.github.com/isayev/ReLeaSE/issues/39
+  [loss detached, a new node made: no error, weights not changing]
+- speechbrain issue 1396, https://github.com/speechbrain/speechbrain/issues/1396
+  [a detach() inside a library cuts the graph; removing it restores the gradient]
+- The spread advice that hides it, https://blog.csdn.net/ZwaterZ/article/details/126193284 [loss.requires_grad_(True)]
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ...record import Record, Site
+from ...source import Module, Source
+from ...source.flow import Trail
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at
+
+NO_GRAPH = ("does not require grad and does not have a grad_fn", "element 0 of tensors does not require grad")
+CUT_METHODS = ("?.detach", "?.item", "?.numpy", "?.tolist", "?.detach_")
+CUT_FUNCTIONS = ("torch.tensor", "torch.Tensor", "torch.FloatTensor", "torch.from_numpy", "numpy.array", "float")
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_backwards: int = 3,  # a first pass may be a probe
+) -> Answer:
+    """The graph between the parameters and the loss is cut, wholly or in part."""
+    error = record.exception
+    if error is not None and any(text in str(error.get("text")) for text in NO_GRAPH):
+        frames = error.get("frames") or []
+        crashed = record.site(frames[-1]) if frames else None
+        text = "backward() was called on a tensor that depends on no parameter (torch raised)"
+        yield Finding(_cut_before(source, crashed) or crashed, (Evidence(text, "exception"),), 0.97)
+        return
+    if not record.objectives:
+        yield NotEvaluated("no backward was seen")
+        return
+    for objective in record.objectives:
+        leaf_root = any(row.get("leaf_root") for row in objective.graphs)
+        if leaf_root and objective.count >= min_backwards:
+            text = (
+                f"all {objective.count} backward passes began at a tensor with no history: it was made anew from the "
+                "loss's value, so that no parameter gets a gradient"
+            )
+            yield Finding(
+                _cut_before(source, objective.site) or objective.site, (Evidence(text, "graph", 0.0, 1.0),), 0.98
+            )
+            return
+    yield from _partial(record, source, min_backwards)
+
+
+def _partial(record: Record, source: Source, min_backwards: int) -> Answer:
+    """Parameters that an optimizer holds and no graph ever reaches, with a cut in the source to blame."""
+    if sum(objective.count for objective in record.objectives) < min_backwards:
+        return
+    if any(row.get("truncated") or row.get("opaque") for row in record.rows("graph")):
+        yield NotEvaluated("the graph could not be seen whole (compiled, or very large)")
+        return
+    reached = {leaf for objective in record.objectives for leaf in objective.leaves}
+    held = {p for optimizer in record.optimizers if optimizer.steps for p in optimizer.parameters}
+    cut_off = sorted(p for p in held - reached if p in record.parameters)
+    if not cut_off or len(cut_off) == len(held):
+        return
+    place = _cut_in_forward(record, source, cut_off)
+    if place is None:
+        return
+    names = [record.parameters[p].name for p in cut_off]
+    text = (
+        f"{len(cut_off)} of {len(held)} parameters that the optimizer holds are never reached from the loss "
+        f"({', '.join(names[:4])}{', ...' if len(names) > 4 else ''}): they get no gradient and never change"
+    )
+    evidence = Evidence(text, "graph", float(len(cut_off)), 0.0)
+    yield Finding(place, (evidence,), 0.9, layer=record.parameters[cut_off[0]].layer)
+
+
+def _cut_before(source: Source, site: Site | None) -> Site | None:
+    """The cut on the way of the value whose backward() stands at a site."""
+    module = source.module(site.file) if site is not None else None
+    statement = module.statement_at(site.line) if module is not None and site is not None else None
+    if module is None or statement is None:
+        return None
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Attribute) and node.attr == "backward":
+            for point in Trail(source).of(module, node.value):
+                if _is_cut(point.module, point.node):
+                    return site_at(point.module, point.node)
+    return None
+
+
+def _is_cut(module: Module, node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        return module.dotted(node.func) in (*CUT_METHODS, *CUT_FUNCTIONS)
+    return isinstance(node, ast.Attribute) and node.attr == "data"
+
+
+def _cut_in_forward(record: Record, source: Source, cut_off: list[int]) -> Site | None:
+    """A cut in the statement that calls a layer with unreached parameters, or right behind it."""
+    attributes = {part for p in cut_off for part in record.parameters[p].name.split(".")[:-1] if not part.isdigit()}
+    candidates: list[tuple[int, Module, ast.expr]] = []
+    for module in source:
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.expr) or not _is_cut(module, node) or _evaluates(module, node):
+                continue
+            inner = [part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)]
+            inner += [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
+            behind = [p for point in Trail(source).of(module, node) for p in _called(point.node)]
+            score = 2 if attributes & set(inner) else 1 if attributes & set(behind) else 0
+            if score:
+                candidates.append((score, module, node))
+        for block in ast.walk(module.tree):
+            if isinstance(block, ast.With) and _is_no_grad(module, block):
+                called = {part for node in ast.walk(block) for part in _called(node)}
+                inside_loop = any(isinstance(node, ast.Return) for node in ast.walk(block))
+                if attributes & called and not inside_loop and _continues(module, block):
+                    candidates.append((1, module, block.items[0].context_expr))
+    if not candidates:
+        return None
+    candidates.sort(key=lambda entry: -entry[0])
+    return site_at(candidates[0][1], candidates[0][2])
+
+
+def _called(node: ast.AST) -> list[str]:
+    if not isinstance(node, ast.Call):
+        return []
+    return [part.attr for part in ast.walk(node.func) if isinstance(part, ast.Attribute)] + [
+        part.id for part in ast.walk(node.func) if isinstance(part, ast.Name)
+    ]
+
+
+def _is_no_grad(module: Module, block: ast.With) -> bool:
+    return any("no_grad" in module.segment(i) or "inference_mode" in module.segment(i) for i in block.items)
+
+
+def _evaluates(module: Module, node: ast.AST) -> bool:
+    """Inside a no_grad block or function there is no graph to cut."""
+    outer = module.enclosing(node, ast.With)
+    while isinstance(outer, ast.With):
+        if _is_no_grad(module, outer):
+            return True
+        outer = module.enclosing(outer, ast.With)
+    function = module.enclosing(node, ast.FunctionDef, ast.AsyncFunctionDef)
+    decorators = getattr(function, "decorator_list", [])
+    return any("no_grad" in module.segment(d) or "inference_mode" in module.segment(d) for d in decorators)
+
+
+def _continues(module: Module, block: ast.With) -> bool:
+    """Whether what is computed in the block is used after it by name: an encoder without gradient, not a validation."""
+    stored = {n.id for n in ast.walk(block) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    scope = module.enclosing(block, ast.FunctionDef, ast.AsyncFunctionDef, ast.Module) or module.tree
+    after = block.end_lineno or block.lineno
+    used = {n.id for n in ast.walk(scope) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.lineno > after}
+    has_backward = any(isinstance(n, ast.Attribute) and n.attr == "backward" and n.lineno > after for n in ast.walk(scope))
+    in_forward = isinstance(scope, ast.FunctionDef) and scope.name == "forward"
+    return bool(stored & used) and (has_backward or in_forward)
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Take the cut away: `.data`, `.detach()`; of a loss made anew only words can be given."""
+    title = "keep the graph: compute the loss from the model's outputs with torch operations only"
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return [Remedy(title, "safe")]
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.expr) or node.lineno != site.line or not _is_cut(module, node):
+            continue
+        if isinstance(node, ast.Attribute):
+            return [Remedy(title, "changes-training", (module.replace(node, module.segment(node.value)),))]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "detach":
+            return [Remedy(title, "changes-training", (module.replace(node, module.segment(node.func.value)),))]
+    return [Remedy(title, "safe")]
+
+
+CONDITION = Condition(
+    "detached-loss",
+    "error",
+    needs=("graph", "optimizers", "parameters", "exception"),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+    explains=("missing-step",),
+)

@@ -1,0 +1,174 @@
+"""Softmax is applied before a loss that applies it again.
+
+## What happens
+`CrossEntropyLoss` takes raw logits and computes log_softmax itself. Fed with probabilities it sees "logits" between 0
+and 1, so even a perfect prediction leaves the loss at ln(1 + (K-1)/e): 0.313 for K = 2, 0.551 for 3, 0.744 for 4, 1.044
+for 6, 1.461 for 10, 3.622 for 100, 5.910 for 1000. It starts near ln K as it should (0.693, 1.386, 2.303, 4.605) and
+flattens at that floor. Gradients pass through two softmaxes and fade as the first one becomes confident.
+It is easy to overlook because accuracy rises all the same: with Adam a toy problem reached 97 % either way; with SGD at
+lr 0.1 the double version stood at 87 % after 300 steps and the single one at 97 %.
+
+## How it is told apart
+Decided on the loss's input: rows non-negative and summing to 1 (to rounding) at every step, with LogSoftmax <- Softmax
+in the graph; the source gives the line. The loss value at its floor confirms, and is not needed.
+- `wrong-loss-for-task`: another loss is due. `logits-to-probability-loss`: the opposite, raw logits into NLLLoss.
+- `double-sigmoid`: the same mistake at BCEWithLogitsLoss. `constant-output`: softmax over an axis of length 1.
+- `lr-too-low`, `vanishing-gradients`: the loss is high and slow, but its input rows do not sum to 1.
+Not this: log_softmax before CrossEntropyLoss, which changes nothing (applying it twice gives the same values);
+log(softmax) with NLLLoss; softmax inside attention; softmax outside the path of the loss, for metrics or inference;
+distillation targets, which are meant to be probabilities.
+
+## Remedy
+Drop the softmax on the way to the loss; keep it where probabilities are shown.
+
+    logits = self.fc(h)                              # no nn.Softmax at the end of the model
+    loss = F.cross_entropy(logits, target)
+    probabilities = logits.softmax(dim=1)            # for reports only; argmax needs no softmax
+
+If a caller needs a model that returns probabilities, return logits and convert there, or use
+`F.nll_loss(torch.log(p.clamp_min(1e-12)), target)`, which is right but numerically weaker.
+
+## Sources
+- PyTorch, CrossEntropyLoss, https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
+  [unnormalised logits expected; equals LogSoftmax followed by NLLLoss]
+- SciCo issue 2, https://github.com/ariecattan/SciCo/issues/2
+  [validation loss stuck; the floor of about 0.74 named for this fault]
+- lightning-bolts issue 654, https://github.com/Lightning-Universe/lightning-bolts/issues/654
+  [softmax twice in a published model]
+- Co-teaching issue 4, https://github.com/bhanML/Co-teaching/issues/4 [log_softmax twice changes nothing]
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+
+import numpy as np
+
+from ...record import Record, Site
+from ...source import Module, Source
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    tolerance: float = 1e-3,  # rows of a float32 softmax sum to 1 within 1e-6, of a bfloat16 one within 4e-3 / K
+    min_samples: int = 1,  # exact at every sample; by chance logits never do this for a whole batch
+) -> Answer:
+    """What cross-entropy is given are probabilities already."""
+    seen = False
+    for number, call in record.calls.items():
+        if call.get("fn") != "cross_entropy" or not call.get("grad"):
+            continue
+        samples = record.rows("loss", call=number, grad=True)
+        samples = type(samples)(row for row in samples if row.get("rows"))
+        if len(samples) < min_samples:
+            continue
+        seen = True
+        low, high = samples.column("rows.sum_min"), samples.column("rows.sum_max")
+        if not (np.all(np.abs(low - 1) < tolerance) and np.all(np.abs(high - 1) < tolerance)):
+            continue
+        if samples.column("output.min").min() < 0:
+            continue
+        shape = (call.get("output") or {}).get("shape") or [0, 0]
+        classes = int(shape[1]) if len(shape) > 1 else 2
+        floor = math.log(1 + (classes - 1) / math.e)
+        yield Finding(
+            _softmax(source) or record.site(call.get("site")),
+            (
+                Evidence(
+                    f"every row that cross_entropy is given is non-negative and sums to 1 ({len(samples)} samples of "
+                    f"{classes} classes): it is a softmax already, and the loss applies another",
+                    "loss_values",
+                    float(high.max()),
+                    1.0,
+                ),
+                Evidence(
+                    f"so the loss cannot fall below ln(1 + {classes - 1}/e) = {floor:.3f}; it stands at "
+                    f"{samples.column('value')[-1]:.3f}",
+                    "loss_values",
+                    float(samples.column("value")[-1]),
+                    floor,
+                ),
+            ),
+            0.98,
+            subject=classes,
+        )
+        return
+    if not seen:
+        yield NotEvaluated("cross_entropy was not called with gradient")
+
+
+def _softmax(source: Source) -> Site | None:
+    """The softmax that feeds the loss: the one nearest to the end of a forward, a Sequential or a training loop."""
+    found = [(module, node) for module in source for node in _applied(module)]
+    return site_at(*found[-1]) if found else None
+
+
+def _applied(module: Module) -> list[ast.expr]:
+    """Softmax calls of a file whose value is returned, is the last layer, or goes on by name; not for reports only."""
+    functions = [*module.calls("torch.nn.functional.softmax", "torch.softmax", "?.softmax")]
+    layers = [*module.calls("torch.nn.Softmax")]
+    kept: list[ast.expr] = []
+    for call in [*layers, *functions]:
+        if module.enclosing(call, ast.With) is not None and _no_grad(module, call):
+            continue
+        outer = module.parents.get(call)
+        if isinstance(outer, ast.BinOp) or (isinstance(outer, ast.Attribute) and outer.attr in ("argmax", "max", "cpu")):
+            continue  # inside attention arithmetic, or on its way to a report
+        kept.append(call)
+    kept.sort(key=lambda call: (_rank(module, call), call.lineno))
+    return kept
+
+
+def _rank(module: Module, call: ast.expr) -> int:
+    """How likely its value is the model's output: a returned one most, then the end of a Sequential."""
+    outer = module.parents.get(call)
+    if isinstance(outer, ast.Return):
+        return 3
+    sequential = isinstance(outer, ast.Call) and outer.args and outer.args[-1] is call
+    return 2 if sequential or isinstance(outer, (ast.Assign, ast.List)) else 1
+
+
+def _no_grad(module: Module, node: ast.AST) -> bool:
+    outer = module.enclosing(node, ast.With)
+    while isinstance(outer, ast.With):
+        if any("no_grad" in module.segment(item) or "inference_mode" in module.segment(item) for item in outer.items):
+            return True
+        outer = module.enclosing(outer, ast.With)
+    return False
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Drop the softmax; keep its argument."""
+    title = "drop the softmax: CrossEntropyLoss takes the logits"
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return [Remedy(title, "safe")]
+    for call in _applied(module):
+        if isinstance(call, ast.Call) and call.lineno == site.line:
+            return [Remedy(title, "safe", _without(module, call))]
+    return [Remedy(title, "safe")]
+
+
+def _without(module: Module, call: ast.Call):  # type: ignore[no-untyped-def]
+    if module.dotted(call.func) == "torch.nn.Softmax":
+        return (module.replace(call, "nn.Identity()" if "nn" in module.names else "torch.nn.Identity()"),)
+    if isinstance(call.func, ast.Attribute) and module.dotted(call.func).startswith("?"):
+        return (module.replace(call, module.segment(call.func.value)),)
+    argument = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg == "input"), None)
+    return () if argument is None else (module.replace(call, module.segment(argument)),)
+
+
+CONDITION = Condition(
+    "double-softmax",
+    "error",
+    needs=("loss_calls", "loss_values"),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+)

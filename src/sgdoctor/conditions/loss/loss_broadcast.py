@@ -1,0 +1,187 @@
+"""Outputs and targets of different shapes are broadcast against each other in the loss.
+
+## What happens
+An output of shape (N, 1) against a target of (N) broadcasts to (N, N): every prediction is compared with every target
+of the batch. The mean squared error then equals Var(p) + Var(y) + (mean p - mean y)^2, which is least for a constant
+output: training drives all predictions to the batch mean and the loss settles at Var(y), as if the inputs were useless.
+In a test the loss ended at 3.63 with Var(y) = 3.61 and predictions of spread 0.04; with equal shapes it reached 0.008.
+`mse_loss`, `l1_loss`, `smooth_l1_loss` and `huber_loss` emit one UserWarning ("Using a target size ...") that scrolls
+past; `gaussian_nll_loss`, `poisson_nll_loss` and handwritten `((p - y) ** 2).mean()` say nothing. BCE losses raise.
+
+## How it is told apart
+Decided on shapes at the loss: the two sizes differ, and the elementwise result has more elements than the output. In
+handwritten losses the graph node under the mean shows the (N, N). Loss at Var(y) and spread of outputs near 0 confirm.
+- `uninformative-labels`: also settles at Var(y), but the shapes agree and one batch can be memorised.
+- `shape-mismatch`: the shapes cannot be broadcast, and it raises. `constant-output`: outputs constant by construction.
+- `unscaled-target`, `lr-too-low`: the loss is still above Var(y), or falling.
+Not this: a batch of one, scalars and weights of shape (1) or (N, 1) broadcast on purpose, pairwise or contrastive
+losses that want the (N, N) matrix, several predictions per target ((S, N) against (N)), masks.
+
+## Remedy
+Give both the same shape, at the model's end or at the loss.
+
+    prediction = model(x).squeeze(-1)                # (N, 1) to (N); never a bare squeeze(): it eats a batch of one
+    loss = F.mse_loss(prediction, y)                 # or F.mse_loss(model(x), y.unsqueeze(-1))
+    assert prediction.shape == y.shape               # cheap, and it would have shouted
+
+To find the other places, `warnings.filterwarnings("error", message="Using a target size")` makes the warning an error.
+
+## Sources
+- pytorch issue 16045, https://github.com/pytorch/pytorch/issues/16045
+  [(n, 1) against (n): the loss of a linear regression does not fall]
+- pytorch pull request 18349, https://github.com/pytorch/pytorch/pull/18349 [where the warning comes from]
+- pytorch issue 16413, https://github.com/pytorch/pytorch/issues/16413 [two hours lost; a user asks for a warning]
+- TALENT pull request 92, https://github.com/LAMDA-Tabular/TALENT/pull/92 [silent (n, n) in a published library]
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ...record import Record, Row
+from ...source import Source
+from ...source.loss import argument, loss_call
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+
+ELEMENTWISE = (
+    "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "gaussian_nll_loss", "soft_margin_loss",
+)  # fmt: skip
+ARITHMETIC = ("SubBackward0", "MulBackward0", "DivBackward0", "AddBackward0", "RsubBackward0")
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_size: int = 2,  # a batch of one broadcasts to itself
+) -> Answer:
+    """Outputs and targets of different shape meet in an element-wise loss and broadcast to a larger one."""
+    if not record.rows("graph") and not record.calls:
+        yield NotEvaluated("no loss was seen")
+        return
+    for call in record.calls.values():
+        if not call.get("grad") or call.get("fn") not in ELEMENTWISE:
+            continue
+        output, target = _shape(call.get("output")), _shape(call.get("target"))
+        together = broadcast(output, target)
+        if together is None or _count(together) <= _count(output) or _count(output) < min_size:
+            continue
+        yield Finding(record.site(call.get("site")), (_evidence(output, target, together),), 0.98, subject=(output, target))
+        return
+    for row in record.rows("graph"):
+        found = _by_hand(row)
+        if found is not None and found[0][0] >= min_size:
+            objective = next((o for o in record.objectives if o.number == row.get("site")), None)
+            output, together = found
+            site = _difference(source, objective.site.file, objective.site.line) if objective and objective.site else None
+            yield Finding(site, (_evidence(output, None, together),), 0.95, subject=(output, (output[0],)))
+            return
+
+
+def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """(shape of the outputs, shape they were broadcast to) where arithmetic next to the loss squares the batch."""
+    for entry in row.get("head") or []:
+        if not (isinstance(entry, list) and len(entry) == 3) or entry[0] not in ARITHMETIC:
+            continue
+        shape, inputs = tuple(entry[1]), entry[2]
+        known = [tuple(one) for one in inputs if isinstance(one, list)]
+        # Two tensors that both carry gradient are compared pairwise on purpose (contrastive losses).
+        if len(known) != 1 or len(inputs) != 2 or len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2:
+            continue
+        if known[0] in ((shape[0],), (shape[0], 1), (1, shape[0])):
+            return known[0], shape
+    return None
+
+
+def _difference(source: Source, file: str, line: int):  # type: ignore[no-untyped-def]
+    """The statement whose value the backward at a line takes: where the loss is computed by hand."""
+    from ...source.flow import Trail
+    from ..questions import site_at
+
+    module = source.module(file)
+    statement = module.statement_at(line) if module is not None else None
+    if module is None or statement is None:
+        return None
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Attribute) and node.attr == "backward":
+            for point in Trail(source).of(module, node.value):
+                if any(isinstance(part, ast.BinOp) for part in ast.walk(point.node)):
+                    return site_at(point.module, point.node)
+    return site_at(module, statement)
+
+
+def broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:
+    """The shape two shapes broadcast to; None where they do not."""
+    length = max(len(one), len(other))
+    pairs = zip((1,) * (length - len(one)) + one, (1,) * (length - len(other)) + other)
+    sizes = []
+    for left, right in pairs:
+        if left != right and 1 not in (left, right):
+            return None
+        sizes.append(max(left, right))
+    return tuple(sizes)
+
+
+def _evidence(output: tuple[int, ...], target: tuple[int, ...] | None, together: tuple[int, ...]) -> Evidence:
+    given = f"outputs {list(output)} meet targets {list(target)}" if target is not None else f"outputs {list(output)}"
+    times = _count(together) // max(1, _count(output))
+    return Evidence(
+        f"{given} and broadcast to {list(together)}: every output is compared with {times} targets instead of its own, "
+        "so the best it can do is their mean",
+        "loss_calls",
+        float(_count(together)),
+        float(_count(output)),
+    )
+
+
+def _shape(tensor: object) -> tuple[int, ...]:
+    shape = tensor.get("shape") if isinstance(tensor, dict) else None
+    return tuple(int(size) for size in shape if isinstance(size, int)) if isinstance(shape, list) else ()
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Give the targets the shape of the outputs."""
+    title = "give both the same shape, e.g. target.view_as(output)"
+    site, subject = finding.site, finding.subject
+    if site is None or not isinstance(subject, tuple):
+        return [Remedy(title, "safe")]
+    found = loss_call(source, site.file, site.line)
+    if found is not None:
+        module, call = found
+        output, target = argument(call, 0, "input"), argument(call, 1, "target")
+        if output is not None and target is not None and isinstance(target, (ast.Name, ast.Attribute)):
+            text = f"{module.segment(target)}.view_as({module.segment(output)})"
+            if isinstance(output, (ast.Name, ast.Attribute)):
+                return [Remedy(title, "safe", (module.replace(target, text),))]
+            shape = "1" if len(subject[0]) > 1 else "-1"
+            change = f".unsqueeze({shape})" if len(subject[0]) > len(subject[1]) else ".squeeze(-1)"
+            return [Remedy(title, "safe", (module.replace(target, module.segment(target) + change),))]
+    return [_by_hand_remedy(source, site, subject[0], title)]
+
+
+def _by_hand_remedy(source: Source, site, output: tuple[int, ...], title: str) -> Remedy:  # type: ignore[no-untyped-def]
+    module = source.module(site.file)
+    statement = module.statement_at(site.line) if module is not None else None
+    for node in ast.walk(statement) if statement is not None else ():
+        if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Name) and isinstance(node.right, ast.Name):
+            assert module is not None
+            left, right = node.left.id, node.right.id
+            return Remedy(title, "safe", (module.replace(node.right, f"{right}.view_as({left})"),))
+    return Remedy(title, "safe")
+
+
+CONDITION = Condition(
+    "loss-broadcast",
+    "error",
+    needs=("loss_calls", "graph"),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+)

@@ -1,0 +1,1 @@
+"""Conditions of the model: how signal and gradient pass through it."""

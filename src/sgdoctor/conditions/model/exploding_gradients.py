@@ -1,0 +1,114 @@
+"""Gradients grow through depth or time until single steps throw the weights away.
+
+## What happens
+The backward signal is a product of one factor per layer, or per time step; factors above 1 grow it exponentially. With
+weights of standard deviation 0.5 at width 64, activations grew 2.8-fold a layer forward and their gradients 2.8-fold a
+layer backward (the square root of 64 * 0.25 / 2). A tanh RNN with recurrent weights twice the usual scale had an input
+gradient 16 times larger at the first of 5 steps than at the last, and 9000 times at the first of 50. The loss starts
+far above chance, or falls well for an hour and then jumps in one step, to a plateau or to NaN, at a steep place. It is
+easy to overlook because most steps are sound, and a curve averaged over an epoch hides the one that was not.
+
+## How it is told apart
+Decided on growth of activation and activation-gradient RMS per layer or time step (weight gradients can be alike in all
+layers of a plain stack, since the two growths cancel), and on spikes of the gradient norm against its running median.
+- `unscaled-features`, `unscaled-target`: the size enters with the data; they lead, this follows.
+- `lr-too-high`: the norm is ordinary at first and grows only after the loss began to oscillate.
+- `missing-zero-grad`: the norm rises because old gradients are still in it. `sum-reduction`: it scales with the batch.
+- `ineffective-clipping`: a clip is there and does nothing. `nonfinite-loss`: a single operation, no growth before it.
+Not this: a large norm in the first steps that settles, a norm that is large because the model is (it scales with the
+root of the parameter count), GAN or RL spikes without lasting damage, spikes cut by a working clip.
+
+## Remedy
+Clip the global norm after backward and before the step, at a few times the median norm of sound steps.
+
+    loss.backward()
+    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), max_norm=limit)  # returns the norm before clipping
+    optimizer.step()                                 # GradScaler: scaler.unscale_(optimizer) before the clip
+
+Clipping bounds the damage of a spike; steady growth needs its cause mended: initialisation, norm layers, residual
+scaling, a gated cell or shorter sequences. It does not help against NaN: an infinite norm turns the gradient into NaN.
+
+## Sources
+- Pascanu et al., On the difficulty of training recurrent neural networks, https://arxiv.org/abs/1211.5063,
+  read in the summary https://www.textbookofai.com/references/pascanu2013.html [product of Jacobians; norm clipping]
+- PyTorch, clip_grad_norm_, https://docs.pytorch.org/docs/stable/generated/torch.nn.utils.clip_grad_norm_.html
+  [one norm over all tensors; what it returns; error_if_nonfinite]
+- PyTorch, Automatic mixed precision examples, https://docs.pytorch.org/docs/stable/notes/amp_examples.html
+  [unscale before clipping]
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...record import Record, Site
+from ...record.steps import depth_ratio
+from ...source import Source
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import fails, initialiser_site, judged, layer_name, layer_site, middle, standing
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_ratio: float = 300.0,  # gradient norm at the first place over the last; clinic: healthy to 43, faulty from 1.9e3
+    good_skill: float = 0.3,
+    early: int = 6,  # sampled backward passes: once a run has blown up, its gradients may look tame
+) -> Answer:
+    """The gradient grows on its way back, over layers or over time steps."""
+    entries = judged(record)
+    if not entries or not record.rows("signal"):
+        yield NotEvaluated("the gradient by depth was not seen" if entries else "learning cannot be judged")
+        return
+    for entry in entries:
+        ratios = depth_ratio(record, entry.objective.number)
+        ratio = np.nanmax([middle(ratios[:early]), middle(ratios)]) if len(ratios) else float("nan")
+        if not ratio > min_ratio or not fails(entry, good_skill):
+            continue
+        row = next((r for r in record.rows("signal", site=entry.objective.number)), {})
+        places = [p for p in row.get("params") or [] if isinstance(p, int)]
+        count = len(row.get("norm") or [])
+        yield Finding(
+            _site(record, source, places),
+            (
+                Evidence(
+                    f"from the output to the input the gradient grows {ratio:.1e} times over {count} places",
+                    "gradient_by_depth",
+                    float(ratio),
+                    1.0,
+                ),
+                Evidence(standing(entry), "objective", entry.last, entry.baseline),
+            ),
+            0.9,
+            layer=layer_name(record, places[0]) if places else None,
+        )
+        return
+
+
+def _site(record: Record, source: Source, places: list[int]) -> Site | None:
+    """The initialiser that made the weights large; else the layer whose weight multiplies again and again."""
+    made = initialiser_site(record, source, "normal", "uniform", "constant", "orthogonal")
+    if made is not None:
+        return made
+    most = max(set(places), key=places.count) if places else None
+    return layer_site(record, source, most)
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Initialise to scale, and clip between backward and step."""
+    return [
+        Remedy("initialise to scale (He or Xavier; orthogonal for recurrent weights)", "changes-training"),
+        Remedy("clip between backward() and step(): torch.nn.utils.clip_grad_norm_(parameters, 1.0)", "changes-training"),
+    ]
+
+
+CONDITION = Condition(
+    "exploding-gradients",
+    "error",
+    needs=("gradient_by_depth", "objective", "constant_loss"),
+    in_run=in_run,
+    remedies=remedies,
+    by_learning=True,
+    explains=("nonfinite-loss", "lr-too-high", "dead-relu", "uninformative-labels"),
+)

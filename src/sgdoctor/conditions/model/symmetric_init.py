@@ -1,0 +1,119 @@
+"""Weights start equal, so all units of a layer stay alike, or the gradients stay zero for ever.
+
+## What happens
+Units with the same incoming and the same outgoing weights compute the same, get the same gradient, and stay the same: a
+layer of 32 behaves as one unit (its weight matrix still had rank 1 after 500 steps). The run does learn, with the
+capacity of one unit, 81 % and a loss of 0.45 where random hidden weights gave 98 % and 0.13, and passes for a weak
+model. All zeros are worse: two layers with zero weights and biases, ReLU or tanh between them, give each other a
+gradient of exactly zero, for ever. Only the last bias moves, and the loss stops at the entropy of the label shares
+(0.691 here; ln K for balanced classes). A constant last layer before softmax also passes exactly zero down at first,
+since the class gradients sum to zero.
+
+## How it is told apart
+Decided on equality, to rounding, of the rows of a hidden layer's weight and of its gradient, at step 0 and later; or on
+gradients that are exactly zero in two neighbouring layers at all steps. Initialiser calls in the source give the line.
+- `dead-relu`: units are zero but their weights differ; when weights are equal this one comes first.
+- `vanishing-gradients`: small but unequal. `bad-init-scale`: random, of the wrong size.
+- `underfitting`: too few units; here there are enough, all the same. `detached-loss`: no path at all.
+Not this: a single linear or logistic layer from zeros (convex, trains well); only the last layer zero, or the last of
+each residual block; LoRA with one of its two factors zero; zero biases; norm layers at weight 1; one constant layer
+whose neighbours are random; equal weights with dropout, whose noise breaks the tie (84 % here, still the poorer start).
+
+## Remedy
+Draw weights at random; zero is for biases. Deleting the custom initialiser is usually enough, PyTorch's own are random.
+
+    for m in model.modules():
+        if isinstance(m, (nn.Linear, nn.Conv2d)):
+            nn.init.kaiming_normal_(m.weight, nonlinearity="relu")    # tanh or sigmoid: xavier_normal_
+            if m.bias is not None: nn.init.zeros_(m.bias)
+
+`nn.Parameter(torch.zeros(...))` for a weight matrix becomes `torch.randn(...) / fan_in ** 0.5`. If a product must start
+at zero (adapters), zero one factor only.
+
+## Sources
+- CS231n, Neural Networks part 2, Weight initialization, https://cs231n.github.io/neural-networks-2/
+  [all-zero pitfall: same outputs, same gradients, same updates]
+- relora issue 18, https://github.com/Guitaricet/relora/issues/18
+  [both LoRA factors zero, as a reader worked out: both gradients zero at all times]
+- cosmos-predict2.5 pull request 15, https://github.com/nvidia-cosmos/cosmos-predict2.5/pull/15
+  [lora_A all zeros by the order of two calls: no training]
+- microsoft/LoRA issue 98, https://github.com/microsoft/LoRA/issues/98 [either may be zero as long as the other is not]
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...record import Record
+from ...record.record import number
+from ...source import Source
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import initialiser_site, layer_name, layer_site, optimizers_of
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    max_apart: float = 1e-6,  # |rows - first row| / |rows|: equal up to float32 rounding; random rows are near 1
+    min_samples: int = 3,  # from the first step on: one zero layer that gets a gradient breaks its symmetry in the first
+) -> Answer:
+    """All units of a hidden layer have the same weights, and training keeps them so."""
+    rows = record.rows("units")
+    if not rows:
+        yield NotEvaluated("no layer with several units was seen")
+        return
+    for objective in record.objectives:
+        history: dict[int, list[tuple[float, float]]] = {}
+        samples = record.rows("units", site=objective.number)
+        for row in samples:
+            for entry in row.get("of") or []:
+                # The last layer is told apart by its targets: equal rows there are no symmetry between units.
+                if isinstance(entry, dict) and isinstance(entry.get("param"), int) and (entry.get("after") or 0) > 0:
+                    pair = number(entry.get("norm")), number(entry.get("apart"))
+                    history.setdefault(entry["param"], []).append(pair)
+        if not any(optimizer.steps for optimizer in optimizers_of(record, objective)):
+            continue
+        alike = [
+            parameter
+            for parameter, values in history.items()
+            if len(values) >= min_samples and all(apart <= max_apart * norm for norm, apart in values)
+        ]
+        if not alike:
+            continue
+        zero = all(norm == 0 for parameter in alike for norm, _ in history[parameter])
+        last = int(number(samples[-1].get("n")))
+        names = [str(layer_name(record, parameter)) for parameter in alike]
+        state = "all their weights are still zero" if zero else "all their rows are still equal"
+        yield Finding(
+            initialiser_site(record, source, "zeros", "constant", "ones", "fill", "zero")
+            or layer_site(record, source, alike[0]),
+            (
+                Evidence(
+                    f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: after {last} steps {state}, so that "
+                    "every unit of such a layer computes the same",
+                    "unit_symmetry",
+                    0.0,
+                    1.0,
+                ),
+            ),
+            0.96,
+            layer=names[0],
+        )
+        return
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Random weights."""
+    title = "initialise the weights at random (drop the constant initialiser, or use nn.init.kaiming_uniform_)"
+    return [Remedy(title, "changes-training")]
+
+
+CONDITION = Condition(
+    "symmetric-init",
+    "error",
+    needs=("unit_symmetry", "optimizers"),
+    in_run=in_run,
+    remedies=remedies,
+    explains=("vanishing-gradients", "dead-relu", "uninformative-labels", "lr-too-low"),
+)

@@ -1,0 +1,1 @@
+"""Conditions of optimisation: the training loop, its order and its step sizes."""

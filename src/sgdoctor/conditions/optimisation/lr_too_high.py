@@ -1,0 +1,167 @@
+"""The learning rate is too high for the curvature of the loss.
+
+## What happens
+Along a direction of curvature c a gradient step multiplies the error by 1 - lr * c. Above lr = 2 / c it overshoots to a
+higher point each time: the loss oscillates with growing swings, jumps to a plateau, or overflows to NaN. With SGD
+momentum b the limit is 2 (1 + b) / c, 3.8 / c at b = 0.9. Adam's first step moves every weight by about lr whatever the
+gradient, so lr = 1 replaces the initial weights at once: a toy classifier jumped from 0.71 to 22.
+It is easy to overlook when it does not blow up: too large a step can leave a network in a flat, dead or saturated
+region with a calm, constant loss. And it is easy to suspect wrongly: "lower the lr" is the stock answer to every NaN,
+while the cause may be unscaled inputs, a broken loop or one bad operation, which a low lr only covers up.
+
+## How it is told apart
+Decided on lr times directional curvature (from successive gradients along the step) staying above its limit while the
+loss rises; on the update ratio in the first steps against 1e-4 to 1e-2; and on an experiment: the same script at
+lr / 10 goes down. After a divergence the ratio looks normal again, since the weights have grown: early steps count.
+- `unscaled-features`, `unscaled-target`: standardising mends the run at the lr as given; they lead. Where either change
+  would do, both are named.
+- `exploding-gradients`: spikes from depth or time at an lr sound on most steps. `missing-warmup`: sound later on.
+- `missing-zero-grad`, `maximised-loss`, `sum-reduction`, `excessive-momentum`: the step is wrong, not the lr alone.
+- `nonfinite-loss`: one operation is at fault; a lower lr at most delays the NaN.
+Not this: a loss that rises on many single steps but falls over tens of them. Full-batch training commonly runs with
+curvature near 2 / lr and does well; the best lr of a sweep (SGD, 1.0) raised the loss on 40 % of its steps.
+
+## Remedy
+Take the largest lr that is stable, found by a range test, rather than the first small one that does not crash.
+
+    for step, lr in enumerate(np.geomspace(1e-6, 1.0, 100)):       # in a copy of the script: one step at each lr
+        for group in optimizer.param_groups: group["lr"] = lr
+        losses.append(train_step(batches[step]))                   # then start at about a third of where it turns up
+
+Smaller batch than the recipe's: scale the lr down with it (linearly for SGD). Trouble only at the start: warm up.
+
+## Sources
+- Damian et al., Self-stabilization at the edge of stability, https://ar5iv.labs.arxiv.org/html/2209.15594
+  [2 / lr as the classical limit; networks train at it without diverging]
+- L. N. Smith, Cyclical learning rates, https://huggingface.co/papers/1506.01186
+  [raise the lr over a few epochs to find its bounds]
+- mmdetection issue 1710, https://github.com/open-mmlab/mmdetection/issues/1710
+  [NaN at an lr scaled with the batch; a lower one helps, warm-up advised]
+- timm issue 814, https://github.com/huggingface/pytorch-image-models/issues/814 [lr not scaled down with the batch]
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...record import Progress, Record
+from ...record.steps import Steps
+from ...source import Source
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import judged, middle, standing, steps_of
+
+EARLY = 8  # sampled steps, from the first, in which a far too large step shows before everything has saturated
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    max_skill: float = 0.1,  # a run that beats the constant output by more is not thrown about
+    min_jump: float = 0.3,  # |change| / |weight| of one early step; clinic: healthy up to 0.19, faulty from 0.7
+    min_overshoot: float = 1.4,  # beyond the minimum along the step (2 is the edge); with gradients that turn round
+    max_agreement: float = -0.2,  # cosine of successive gradients of a run that jumps to and fro
+) -> Answer:
+    """Steps overshoot: the loss jumps, rises or is thrown away from where it could learn."""
+    entries = judged(record)
+    if not entries or not any(len(steps.updates) for entry in entries for steps in steps_of(record, entry.objective)):
+        yield NotEvaluated("no sampled optimizer step belongs to an objective that can be judged")
+        return
+    for entry in entries:
+        for steps in steps_of(record, entry.objective):
+            if steps.optimizer is None or not len(steps.updates):
+                continue
+            jump = _largest(steps)
+            overshoot, agreement = middle(steps.overshoot), middle(steps.agreement)
+            swings = overshoot > min_overshoot and agreement < max_agreement
+            thrown = jump > min_jump
+            if not (thrown or swings) or not _bad(entry, max_skill, swings):
+                continue
+            yield _finding(entry, steps, jump, overshoot, agreement, swings)
+            return
+
+
+def _largest(steps: Steps) -> float:
+    ratios = steps.ratios[:EARLY]
+    finite = ratios[np.isfinite(ratios)]
+    return float(finite.max()) if len(finite) else float("nan")
+
+
+def _bad(entry: Progress, max_skill: float, swings: bool) -> bool:
+    """Worse than a constant, not finite, or risen; of a run that only swings more is asked than of one thrown away."""
+    if entry.nonfinite:
+        return True
+    if np.isfinite(entry.skill):
+        return entry.skill < (-0.1 if swings else max_skill)
+    return bool(entry.last > 1.2 * entry.first) if entry.first > 0 else False
+
+
+def _finding(
+    entry: Progress, steps: Steps, jump: float, overshoot: float, agreement: float, swings: bool
+) -> Finding:
+    assert steps.optimizer is not None
+    rates = ", ".join(f"{rate:.3g}" for rate in sorted(set(steps.optimizer.lr)))
+    evidence = [
+        Evidence(
+            f"with lr {rates} one {steps.optimizer.kind} step moved the weights by {jump:.2g} of their own size "
+            "(1e-4 to 1e-2 is usual)",
+            "updates",
+            jump,
+            0.01,
+        ),
+        Evidence(standing(entry), "objective", entry.last, entry.baseline),
+    ]
+    if swings:
+        evidence.insert(
+            0,
+            Evidence(
+                f"with lr {rates} a step goes {overshoot:.2g} times as far as the minimum along it, and successive "
+                f"gradients point against each other (cosine {agreement:.2f})",
+                "curvature",
+                overshoot,
+                1.0,
+            ),
+        )
+    return Finding(steps.optimizer.site, tuple(evidence), 0.9 if jump > 1 or swings else 0.8, subject=max(steps.optimizer.lr))
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """A smaller rate."""
+    rate = finding.subject if isinstance(finding.subject, float) else None
+    words = f"lower the learning rate: try {rate / 10:.1g}, then {rate / 100:.1g}" if rate else "lower the learning rate"
+    return [Remedy(words, "changes-training", number_edits(finding, source, rate, 0.1))]
+
+
+def number_edits(finding: Finding, source: Source, rate: float | None, factor: float):  # type: ignore[no-untyped-def]
+    """The literal learning rate at the optimizer's line times `factor`; none where it is no literal there."""
+    import ast
+
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None or rate is None:
+        return ()
+    statement = module.statement_at(site.line)
+    literals = [
+        node
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and float(node.value) == rate
+    ] if statement is not None else []
+    return (module.replace(literals[0], f"{rate * factor:.6g}"),) if len(literals) == 1 else ()
+
+
+CONDITION = Condition(
+    "lr-too-high",
+    "error",
+    needs=("updates", "curvature", "objective", "constant_loss"),
+    in_run=in_run,
+    remedies=remedies,
+    by_learning=True,
+    explains=(
+        "nonfinite-loss",
+        "saturated-activations",
+        "dead-relu",
+        "exploding-gradients",
+        "vanishing-gradients",
+        "uninformative-labels",
+    ),
+)

@@ -1,0 +1,152 @@
+"""The optimizer never steps, so the weights never change.
+
+## What happens
+Forward and backward run, gradients are there, and no `optimizer.step()` follows: forgotten, behind a condition that is
+never true, on another optimizer object, called on the scheduler only, or skipped by a GradScaler at every step because
+the scaled gradients keep overflowing. Weights are bit-identical from first to last; the printed loss still wanders with
+the batches and dropout, and can drift, since batch norm goes on updating its running statistics in train mode. A
+checkpoint is written, a schedule runs, the GPU is busy.
+A scheduler gives a hint that scrolls past: "Detected call of `lr_scheduler.step()` before `optimizer.step()`".
+
+## How it is told apart
+Decided on the loop signature (backward without a step before the next backward or zero_grad), on weights bit-identical
+over the run while gradients are non-zero, and on the scaler's found_inf and scale where there is one.
+- `misplaced-zero-grad`: step is called, on cleared gradients. `detached-loss`, `frozen-parameters`: no gradients.
+- `parameters-not-in-optimizer`: step runs and moves other parameters, or only some of these.
+- `scheduler-kills-lr`, `lr-too-low`: step runs with an lr of zero, or too small to see; the lr trace shows it.
+- `nonfinite-loss`, `mixed-precision-misuse`: why a scaler skips; they lead if every step is skipped.
+Not this: accumulation windows, evaluation passes, gradients taken for saliency, adversarial examples or penalties,
+manual updates under no_grad, LBFGS (several backwards a step), optimizers stepped in backward hooks, and a GradScaler
+that skips its first few steps while its scale comes down from 65536.
+
+## Remedy
+Call it once per batch, after backward and before the scheduler.
+
+    loss.backward()
+    optimizer.step()                                 # AMP: scaler.step(optimizer); scaler.update()
+    scheduler.step()
+
+To see whether a scaler really stepped: it halves its scale in `update()` when it skipped. If it skips for ever, look
+for the first non-finite gradient instead of changing the scaler.
+
+## Sources
+- learn2refocus issue 5, https://github.com/tedlasai/learn2refocus/issues/5
+  [backward, scheduler step and zero_grad in place, the optimizer's step missing; confirmed]
+- pytorch issue 67590, https://github.com/pytorch/pytorch/issues/67590 [GradScaler skips the step without telling]
+- PyTorch, Automatic mixed precision examples, https://docs.pytorch.org/docs/stable/notes/amp_examples.html
+  [scaler.step skips if gradients hold inf or NaN]
+"""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+
+from ...record import Record, Site
+from ...record.record import Objective
+from ...source import Source
+from ...source.edits import insert_before
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import optimizers_of, site_at
+
+STILL = 1e-7  # relative change of a weight's norm that float32 rounding alone can make
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_backwards: int = 5,  # fewer may be a warm-up pass or a check of gradients before the real loop
+) -> Answer:
+    """Gradients are computed for parameters that an optimizer holds, and it never steps."""
+    if not record.optimizers:
+        yield NotEvaluated("no optimizer was seen")
+        return
+    for optimizer in record.optimizers:
+        if optimizer.steps or not optimizer.parameters:
+            continue
+        backwards = [o for o in record.objectives if optimizer in optimizers_of(record, o)]
+        count = sum(objective.count for objective in backwards)
+        if count < min_backwards or not _still(record, backwards, optimizer.parameters):
+            continue
+        if any(other.steps and other.parameters & optimizer.parameters for other in record.optimizers):
+            continue
+        yield Finding(
+            _uncalled(source) or backwards[0].site,
+            (
+                Evidence(
+                    f"{count} backward passes reached the {len(optimizer.parameters)} parameters of this "
+                    f"{optimizer.kind}, and its step() was never called: no weight has changed",
+                    "optimizers",
+                    0.0,
+                    float(count),
+                ),
+            ),
+            0.97,
+            subject=backwards[0].site,
+        )
+
+
+def _still(record: Record, objectives: list[Objective], held: set[int]) -> bool:
+    """Whether the norm of every held weight is the same at every sample."""
+    for objective in objectives:
+        norms: dict[int, list[float]] = {}
+        for row in record.rows("gradients", site=objective.number):
+            for parameter, weight in zip(row.get("params") or [], row.get("weight") or []):
+                if parameter in held and isinstance(weight, (int, float)):
+                    norms.setdefault(parameter, []).append(float(weight))
+        if any(np.ptp(values) > STILL * max(np.abs(values)) for values in norms.values() if len(values) > 1):
+            return False
+    return True
+
+
+def _uncalled(source: Source) -> Site | None:
+    """`optimizer.step` as a statement: named, and not called."""
+    for module in source:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute) and node.value.attr == "step":
+                return site_at(module, node)
+    return None
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """The missing parentheses, or a step() behind the backward."""
+    from .missing_zero_grad import optimizer_name
+
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    title = "call optimizer.step() after backward()"
+    if module is None or site is None:
+        return [Remedy(title, "safe")]
+    statement = module.statement_at(site.line)
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Attribute):
+        edit = module.replace(statement, module.segment(statement) + "()")
+        return [Remedy("call it: step needs its parentheses", "safe", (edit,))]
+    name = optimizer_name(source, site) or _built_name(source)
+    if statement is None or name is None or statement.end_lineno is None:
+        return [Remedy(title, "safe")]
+    text = f"{module.indent(statement.lineno)}{name}.step()"
+    return [Remedy(title, "safe", (insert_before(module.file, statement.end_lineno + 1, text),))]
+
+
+def _built_name(source: Source) -> str | None:
+    """The name that the one optimizer of the script is assigned to, where that is at module or attribute level."""
+    names = []
+    for module in source:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+                dotted = module.dotted(node.value.func)
+                if dotted.startswith("torch.optim.") and "lr_scheduler" not in dotted:
+                    names.append(module.segment(node.targets[0]))
+    return names[0] if len(names) == 1 else None
+
+
+CONDITION = Condition(
+    "missing-step",
+    "error",
+    needs=("optimizers", "gradients"),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+)

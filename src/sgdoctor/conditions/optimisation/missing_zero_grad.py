@@ -1,0 +1,131 @@
+"""Gradients are never cleared between optimizer steps.
+
+## What happens
+`backward()` adds to `.grad`. Without `zero_grad()` each step uses the sum of all gradients since the start. For plain
+SGD that is exactly momentum 1.0 (losses equal bit by bit in a test): nothing damps the motion, so the loss falls, rises
+again and swings, on a quadratic with a period of about 2 pi / sqrt(lr * curvature) steps. One user's ten steps: 1.03,
+0.82, 0.47, 0.20, 0.06, 0.09, 0.28, 0.53, 0.75, 0.87. A larger lr makes it explode (above 1e9 within 30 steps in a toy).
+Adam divides the size out and hides it: at first the broken loop can even be ahead (0.165 against 0.201 at step 100),
+later it stands still or drifts (0.212 against 0.087 at step 250). The loss alone cannot show this fault.
+A `zero_grad()` once an epoch, or on another optimizer than the one that steps, is the same fault with a reset.
+
+## How it is told apart
+Decided on the stale gradient: at the first backward after a step, was the gradient that step used still there? With
+the loop signature (no zero_grad between step and backward), and a gradient norm that outgrows the batch's own.
+- `broken-accumulation`: gradients are cleared, but the window, the division or the tail is wrong.
+- `misplaced-zero-grad`: cleared, but between backward and step. `exploding-gradients`, `lr-too-high`: nothing stale.
+- `leaking-graph`: memory grows, gradients are clean.
+Not this: gradient accumulation (cleared once a window); zero_grad after the step instead of before the forward, which
+is equivalent; `p.grad = None` by hand; `model.zero_grad()`; LBFGS closures; a GAN generator whose stray gradients are
+cleared before its own backward; libraries that clear by themselves (Opacus).
+
+## Remedy
+Clear once per step, anywhere between the step and the next backward.
+
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+
+Then look at the lr again: it was tuned, if at all, for summed gradients. Do not keep the fault because the loss is
+lower on a short run; if long averaging helps, ask for it with momentum 0.9.
+
+## Sources
+- PyTorch recipe, Zeroing out gradients,
+  https://raw.githubusercontent.com/pytorch/tutorials/main/recipes_source/recipes/zeroing_out_gradients.py
+  [gradients accumulate by default]
+- aihwkit issue 446, https://github.com/IBM/aihwkit/issues/446 [the swinging loss above, and the loss with the call]
+- pytorch issue 47175, https://github.com/pytorch/pytorch/issues/47175 [called once an epoch or not at all: no warning]
+- opacus issue 194, https://github.com/meta-pytorch/opacus/issues/194
+  [a tutorial without the call; the maintainer: not needed there]
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...record import Record, Site
+from ...record.steps import Steps
+from ...source import Edit, Source
+from ...source.edits import insert_before
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import optimizers_of
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_share: float = 0.5,  # of sampled steps; clinic: 0 in every healthy run, 1 in every faulty one
+    min_samples: int = 3,  # the first step has no past, and one carried gradient may be meant
+) -> Answer:
+    """The gradient that was already stepped with is still there when the next backward begins."""
+    if not record.rows("optimizer") and not record.rows("free"):
+        yield NotEvaluated("no optimizer and no parameter that is stepped by hand was seen")
+        return
+    for optimizer in [*record.optimizers, None]:
+        steps = Steps(record, optimizer)
+        norms = steps.stale.column("norm")
+        carried = norms > 0
+        if carried.sum() < min_samples or carried.mean() < min_share:
+            continue
+        backward = next(
+            (o.site for o in record.objectives if optimizer is None or optimizer in optimizers_of(record, o)), None
+        )
+        known = norms[np.isfinite(norms)]
+        yield Finding(
+            backward,
+            (
+                Evidence(
+                    f"at {int(carried.sum())} of {len(norms)} sampled steps the gradient of the step before was still "
+                    f"in place when backward() began (its norm grew from {known[0]:.3g} to {known[-1]:.3g})",
+                    "stale_gradients",
+                    float(carried.mean()),
+                    0.0,
+                ),
+            ),
+            0.97,
+            subject=None if optimizer is None else optimizer.site,
+        )
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """zero_grad() in front of the backward."""
+    edits = zero_before(source, finding.site, optimizer_name(source, finding.site))
+    return [Remedy("clear the gradients before backward(): optimizer.zero_grad()", "safe", tuple(edits))]
+
+
+def optimizer_name(source: Source, site: Site | None) -> str | None:
+    """What the script calls the optimizer that it steps in the function at a site: `opt`, `self.optimizer`."""
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return None
+    function = module.function_at(site.line)
+    calls = [call for call in module.calls("?.step", within=function) if not _is_scheduler(module.segment(call.func))]
+    calls.sort(key=lambda call: (call.lineno < site.line, abs(call.lineno - site.line)))
+    return module.segment(calls[0].func).removesuffix(".step") if calls else None
+
+
+def _is_scheduler(text: str) -> bool:
+    # Only chooses whose name stands in the patch: a patch that names the wrong object is not offered as proven.
+    return any(part in text.lower() for part in ("sched", "scaler", "env"))
+
+
+def zero_before(source: Source, site: Site | None, name: str | None) -> list[Edit]:
+    """A zero_grad() line in front of the statement at a site."""
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None or name is None:
+        return []
+    statement = module.statement_at(site.line)
+    line = statement.lineno if statement is not None else site.line
+    return [insert_before(module.file, line, f"{module.indent(line)}{name}.zero_grad()")]
+
+
+CONDITION = Condition(
+    "missing-zero-grad",
+    "error",
+    needs=("stale_gradients", "optimizers"),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+    explains=("exploding-gradients", "lr-too-high", "nonfinite-loss", "dead-relu", "saturated-activations"),
+)

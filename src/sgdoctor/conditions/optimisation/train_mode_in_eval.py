@@ -1,0 +1,169 @@
+"""Dropout or batch norm is active while the model is evaluated.
+
+## What happens
+Modules are born in train mode, and `no_grad()` does not change it: dropout keeps dropping, batch norm normalises with
+the statistics of the validation batch and, worse, writes them into its running averages, so validation data leaks into
+the model even without gradients. The validation loss is too high and noisy, changes when it is computed twice, depends
+on the evaluation batch size, and a batch of one may raise `Expected more than 1 value per channel when training`.
+Four forms survive `model.eval()`: `F.dropout(x)`, whose `training` defaults to True; `nn.Dropout(0.5)(x)` made inside
+forward; `scaled_dot_product_attention(..., dropout_p=p)`, which always applies it; and a `model.train()` that comes
+after the `model.eval()`. It is easy to overlook, since numbers come out and look like a model that generalises poorly.
+
+## How it is told apart
+Decided on the mode of forwards without gradient (flags of modules, and the mode batch norm and dropout really used),
+and on an experiment: two evaluation forwards of one batch differ, or running statistics move during validation.
+- `batch-norm-eval-gap`: the mode is right, and eval is what scores worse. `batch-of-one-norm`: a training matter.
+- `overfitting`: the gap remains in eval mode. `inconsistent-preprocessing`, `augmented-validation`: the inputs differ.
+- `grad-enabled-in-eval`: costs memory, not correctness. `eval-mode-in-training`: the opposite.
+Not this: Monte Carlo dropout, ensembles by dropout, test-time adaptation, recalibrating batch norm, samplers that are
+random by design, models without such layers (LayerNorm and GroupNorm behave alike in both modes), training loss
+logged in train mode.
+
+## Remedy
+Switch for the evaluation and switch back; use both calls, they do different things.
+
+    model.eval()
+    with torch.no_grad():
+        score = validate(model, val_loader)
+    model.train()
+    x = F.dropout(x, p=0.5, training=self.training)  # and dropout_p=self.p if self.training else 0.0
+
+Call it on the model that runs, submodules included, not on a wrapper or a copy. Past checkpoints whose batch norm saw
+validation batches are slightly contaminated.
+
+## Sources
+- PyTorch, Autograd mechanics, Evaluation mode, https://docs.pytorch.org/docs/stable/notes/autograd.html
+  [eval() is orthogonal to no_grad; running statistics on validation data]
+- NTS-Net issue 14, https://github.com/yangze0930/NTS-Net/issues/14 [dropout made in forward ignores eval()]
+- MultiBench issue 26, https://github.com/pliang279/MultiBench/issues/26 [train() called again inside the validation]
+- PyTorch, scaled_dot_product_attention,
+  https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html
+  [always applies dropout according to dropout_p]
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ...record import Record, Row, Site
+from ...source import Module, Source
+from ...source.edits import insert_before
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+
+LAYERS = {"dropout": "dropout", "batch_norm": "batch norm"}
+METRICS = ("argmax", "eq", "topk", "max", "accuracy_score", "roc_auc_score", "round", "f1_score", "r2_score")
+LOSSES = ("loss", "entropy", "criterion", "MSE", "error")
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_passes: int = 2,  # one forward pass without gradient may be a look at shapes
+    max_share: float = 0.8,  # of the optimizer steps: passes that come with every step belong to training (a GAN, a teacher)
+) -> Answer:
+    """Dropout or batch norm is in train mode while the model is evaluated."""
+    rows = [row for row in latest(record) if isinstance(row.get("count"), int)]
+    if not rows:
+        yield NotEvaluated("the model has neither dropout nor batch norm, or none that was seen")
+        return
+    objective = record.objectives[0] if record.objectives else None
+    if objective is None:
+        yield NotEvaluated("no training was seen")
+        return
+    calm = {row.get("site") for row in rows if not row.get("active") and row["count"] >= min_passes}
+    for row in rows:
+        if not row.get("active") or row.get("graded") or row["count"] < min_passes or row.get("site") in calm:
+            continue
+        site = record.site(row.get("site"))
+        measured = _measures(source, site)
+        with_steps = row["count"] > max_share * objective.count and (row.get("run") or 0) < 2
+        if site is None or not measured or (with_steps and not _loss_without_gradient(record)):
+            continue
+        layer = LAYERS.get(str(row.get("layer")), str(row.get("layer")))
+        switched = [r for r in record.rows("switch") if not r.get("training")]
+        text = (
+            f"{row['count']} forward passes without gradient ran with {layer} in train mode; "
+            + ("model.eval() was never called" if not switched else "no model.eval() was in force there")
+        )
+        yield Finding(site, (Evidence(text, "modes", float(row["count"]), 0.0),), 0.92, subject=site)
+        return
+
+
+def latest(record: Record) -> list[Row]:
+    """The last count of each place."""
+    found: dict[object, Row] = {}
+    for row in record.rows("mode"):
+        found[row.get("i")] = row
+    return list(found.values())
+
+
+def _loss_without_gradient(record: Record) -> bool:
+    return any(not row.get("grad") for row in record.rows("loss"))
+
+
+def _measures(source: Source, site: Site | None) -> bool:
+    """Whether the code around a forward pass takes a metric or a loss of it: an evaluation, not a sampling of images."""
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return False
+    scope = module.function_at(site.line) or _block(module, site.line) or module.tree
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq) for op in node.ops):
+            return True
+        if isinstance(node, ast.Call):
+            name = module.dotted(node.func).rpartition(".")[2] or module.segment(node.func)
+            if name in METRICS or any(word in name for word in LOSSES) or len(node.args) == 2 and name.endswith("fn"):
+                return True
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
+            return True
+    return False
+
+
+def _block(module: Module, line: int) -> ast.With | None:
+    statement = module.statement_at(line)
+    found = module.enclosing(statement, ast.With) if statement is not None else None
+    return found if isinstance(found, ast.With) else None
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """model.eval() in front of the evaluation, model.train() in front of the next epoch."""
+    title = "call model.eval() before evaluating, and model.train() before training goes on"
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return [Remedy(title, "safe")]
+    name = _model_name(module, site.line)
+    block = _block(module, site.line)
+    if name is None or block is None:
+        return [Remedy(title, "safe")]
+    indent = module.indent(block.lineno)
+    function = module.function_at(site.line)
+    edits = [insert_before(module.file, block.lineno, f"{indent}{name}.eval()")]
+    end = block.end_lineno or block.lineno
+    # In the function (or loop body) that evaluates, training goes on after the block.
+    if function is None or not any(isinstance(node, ast.Return) for node in ast.walk(block)):
+        edits.append(insert_before(module.file, end + 1, f"{indent}{name}.train()"))
+    else:
+        return [Remedy(title, "safe")]
+    return [Remedy(title, "safe", tuple(edits))]
+
+
+def _model_name(module: Module, line: int) -> str | None:
+    """What is called at a line with a batch: `model` of `model(x)`."""
+    statement = module.statement_at(line)
+    for node in ast.walk(statement) if statement is not None else ():
+        if isinstance(node, ast.Call) and node.lineno <= line and isinstance(node.func, (ast.Name, ast.Attribute)):
+            text = module.segment(node.func)
+            if not module.dotted(node.func).startswith("torch") and node.args and "." not in text.removeprefix("self."):
+                return text
+    return None
+
+
+CONDITION = Condition(
+    "train-mode-in-eval",
+    "warning",
+    needs=("modes", "mode_switches", "loss_calls"),
+    in_run=in_run,
+    remedies=remedies,
+)

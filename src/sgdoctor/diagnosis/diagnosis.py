@@ -1,0 +1,200 @@
+"""Runs the conditions on a record and puts what fired in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..conditions import Condition, Finding, NotEvaluated, Remedy, catalogue, condition
+from ..errors import UsageError
+from ..record import Progress, Record, progress
+from ..source import Source
+
+Verdict = Literal["healthy", "faulty", "at-the-floor", "crashed", "too-short", "nothing-observed"]
+MIN_STEPS = 10  # below this nothing can be said about learning: the dense start alone is six steps long
+RANK = {"error": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A finding with its condition, its place among the others, and what mends it."""
+
+    condition: Condition
+    finding: Finding
+    explained_by: tuple[str, ...] = ()
+    remedies: tuple[tuple[Remedy, str | None], ...] = ()  # with the patch as a unified diff
+
+    @property
+    def severity(self) -> str:
+        """Of this finding, or of its condition."""
+        return self.finding.severity or self.condition.severity
+
+    @property
+    def role(self) -> str:
+        """Whether another finding explains this one."""
+        return "consequence" if self.explained_by else "cause"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What a run has: the verdict, the findings (most probable cause first), and what could not be judged."""
+
+    record: Record
+    verdict: Verdict
+    summary: str
+    findings: tuple[Placed, ...]
+    not_evaluated: tuple[tuple[str, str], ...]
+    learning: Progress | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        # The one step back in the house: printing a diagnosis is what everyone tries first in a notebook.
+        from ..report import terminal
+
+        return terminal.render(self)
+
+
+def diagnose(
+    record: Record, *, select: Iterable[str] = (), ignore: Iterable[str] = (), strict: bool = False
+) -> Diagnosis:
+    """The diagnosis of a record. `select`/`ignore`: condition ids; UsageError where one does not exist.
+
+    `strict`: let a condition's own error out (tests); otherwise it becomes a reason not to have evaluated it.
+    """
+    source = Source({str(row["file"]): str(row["text"]) for row in record.rows("source") if "file" in row})
+    fired: list[tuple[Condition, Finding]] = []
+    open_questions: dict[str, str] = {}
+    for entry in _chosen(select, ignore):
+        try:
+            for answer in entry.in_run(record, source):
+                if isinstance(answer, NotEvaluated):
+                    open_questions[entry.id] = answer.reason
+                else:
+                    fired.append((entry, answer))
+        except Exception as error:
+            if strict:
+                raise
+            open_questions[entry.id] = f"its rule failed on this record ({type(error).__name__}: {error})"
+    fired = _judgeable(_allowed(fired, source), open_questions)
+    findings = _ordered(fired, source, strict)
+    objectives = progress(record)
+    learning = objectives[0] if objectives else None
+    verdict = _verdict(record, findings)
+    return Diagnosis(
+        record,
+        verdict,
+        _summary(record, verdict, findings, learning),
+        tuple(findings),
+        tuple(sorted(open_questions.items())),
+        learning,
+    )
+
+
+def _chosen(select: Iterable[str], ignore: Iterable[str]) -> list[Condition]:
+    wanted = [condition(name) for name in select] or list(catalogue().values())
+    dropped = {condition(name).id for name in ignore}
+    chosen = [entry for entry in wanted if entry.id not in dropped]
+    if not chosen:
+        raise UsageError("--select and --ignore leave no condition to look for")
+    return chosen
+
+
+def _allowed(fired: list[tuple[Condition, Finding]], source: Source) -> list[tuple[Condition, Finding]]:
+    """Without what a comment in the source allows: `# sgdoctor: allow[condition-id]` on the line."""
+    kept = []
+    for entry, finding in fired:
+        module = source.module(finding.site.file) if finding.site else None
+        line = module.lines[finding.site.line - 1] if module and finding.site.line <= len(module.lines) else ""  # type: ignore[union-attr]
+        allowed = line.partition("# sgdoctor: allow[")[2].partition("]")[0]
+        if entry.id not in [name.strip() for name in allowed.split(",")]:
+            kept.append((entry, finding))
+    return kept
+
+
+def _judgeable(
+    fired: list[tuple[Condition, Finding]], open_questions: dict[str, str]
+) -> list[tuple[Condition, Finding]]:
+    """Where the loop or the loss itself is wrong, what is judged by learning cannot be judged."""
+    structural = [entry.id for entry, _ in fired if entry.structural]
+    if not structural:
+        return fired
+    kept = []
+    for entry, finding in fired:
+        if entry.by_learning and not any(entry.id in catalogue()[name].explains for name in structural):
+            open_questions[entry.id] = f"the loss is no fair judge while {structural[0]} holds"
+        else:
+            kept.append((entry, finding))
+    return kept
+
+
+def _ordered(fired: list[tuple[Condition, Finding]], source: Source, strict: bool) -> list[Placed]:
+    """Causes first (by severity, then confidence), each followed by what it explains."""
+    ids = {entry.id for entry, _ in fired}
+    causes_of = {
+        entry.id: tuple(sorted(name for name in ids if entry.id in catalogue()[name].explains)) for entry, _ in fired
+    }
+    placed = [
+        Placed(entry, finding, causes_of[entry.id], tuple(_remedies(entry, finding, source, strict)))
+        for entry, finding in fired
+    ]
+    placed.sort(key=lambda item: (item.role != "cause", RANK[item.severity], -item.finding.confidence))
+    return placed
+
+
+def _remedies(
+    entry: Condition, finding: Finding, source: Source, strict: bool
+) -> Iterable[tuple[Remedy, str | None]]:
+    if entry.remedies is None:
+        return
+    try:
+        for remedy in entry.remedies(finding, source):
+            yield remedy, source.diff(list(remedy.edits)) if remedy.edits else None
+    except Exception:
+        if strict:
+            raise
+
+
+def _verdict(record: Record, findings: list[Placed]) -> Verdict:
+    alarms = [placed for placed in findings if placed.severity != "info"]
+    if record.exception is not None and not interrupted(record):
+        return "crashed"
+    if alarms:
+        first = alarms[0].condition.id
+        return "at-the-floor" if first == "uninformative-labels" else "faulty"
+    backwards = max((objective.count for objective in record.objectives), default=0)
+    if not record.steps and not backwards and not record.rows("loss", grad=True):
+        return "nothing-observed"
+    return "too-short" if max(record.steps, backwards) < MIN_STEPS else "healthy"
+
+
+def interrupted(record: Record) -> bool:
+    """Whether the run was ended from outside: Ctrl-C is an exception, but not a fault of the script."""
+    return record.exception is not None and record.exception.get("type") == "KeyboardInterrupt"
+
+
+def _summary(record: Record, verdict: Verdict, findings: list[Placed], learning: Progress | None) -> str:
+    alarms = [placed for placed in findings if placed.severity != "info"]
+    figures = _figures(learning)
+    if verdict == "crashed":
+        error = record.exception or {}
+        text = str(error.get("text", "")).strip().splitlines()
+        what = f"{error.get('type')}: {text[0][:160] if text else ''}"
+        return f"{alarms[0].condition.title} ({what})" if alarms else f"The script raised {what}"
+    if alarms:
+        first = alarms[0]
+        where = f" at {first.finding.site.file}:{first.finding.site.line}" if first.finding.site else ""
+        return f"{first.condition.title}{where}"
+    if verdict == "nothing-observed":
+        return "No training was seen: no backward pass and no optimizer step in the script's own process"
+    if verdict == "too-short":
+        return f"{record.steps} optimizer steps are too few to tell; at least {MIN_STEPS} are needed{figures}"
+    return f"Nothing is wrong that {len(catalogue())} conditions can see{figures}"
+
+
+def _figures(learning: Progress | None) -> str:
+    if learning is None or learning.first != learning.first:
+        return ""
+    text = f": loss {learning.first:.4g} -> {learning.last:.4g}"
+    if learning.baseline == learning.baseline:
+        text += f", best constant output {learning.baseline:.4g}"
+    return text

@@ -1,0 +1,91 @@
+"""Attaches an observer when torch is imported, and detaches it in forked children."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.util
+import os
+import sys
+from typing import Any
+
+from .observer import Observer, Stop
+
+__all__ = ["Observation", "Stop"]
+
+
+class Observation:
+    """One observed process, from before torch is imported to its end.
+
+    `config` holds `record` (a folder that exists), `cwd`, and what else `Observer` takes.
+    """
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.observer = Observer(**config)
+        self._patches: Any = None
+        self._finder: _TorchFinder | None = None
+        os.register_at_fork(after_in_child=self.observer.leave_to_parent)
+
+    def start(self, **facts: Any) -> None:
+        """Open the record, and attach now or as soon as the script imports torch."""
+        self.observer.start(**facts)
+        torch = sys.modules.get("torch")
+        if torch is not None and hasattr(torch, "optim"):
+            self._attach(torch)
+        else:
+            self._finder = _TorchFinder(self._attach)
+            sys.meta_path.insert(0, self._finder)
+
+    def _attach(self, torch: Any) -> None:
+        from .patches import Patches
+
+        with self.observer.guard("attach"):
+            self.observer.attach(torch)
+            self._patches = Patches(self.observer)
+            self._patches.install(torch)
+
+    def raised(self, error: BaseException) -> None:
+        """The script ended with an exception."""
+        self.observer.handle("raised", error)
+
+    def finish(self, how: str, status: int | None = 0) -> None:
+        """Take everything off and close the record."""
+        if self._finder is not None and self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)
+        self.observer.close(how, status)
+        if self._patches is not None:
+            self._patches.remove()
+
+
+class _TorchFinder(importlib.abc.MetaPathFinder):
+    """Finds nothing itself: lets the others find torch, and has something run once it is loaded.
+
+    Importing torch before the script would defeat a script that sets OMP_NUM_THREADS or CUDA_VISIBLE_DEVICES first.
+    """
+
+    def __init__(self, loaded: Any) -> None:
+        self._loaded = loaded
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "torch":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec("torch")
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Announcing(spec.loader, self._loaded)
+        return spec
+
+
+class _Announcing(importlib.abc.Loader):
+    """A loader that says when its module has been executed, and then is gone without a trace."""
+
+    def __init__(self, loader: Any, loaded: Any) -> None:
+        self._loader = loader
+        self._loaded = loaded
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        module.__spec__.loader = module.__loader__ = self._loader
+        self._loader.exec_module(module)
+        self._loaded(module)

@@ -1,0 +1,108 @@
+"""Train and eval mode, as the layers that care about it (dropout, batch norm) are really run."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+MAX_PLACES = 200  # distinct (call site, layer kind, mode, gradient) kept
+
+
+class Place:
+    """Forward passes from one line in one mode."""
+
+    def __init__(self, number: int, first_layer: Any) -> None:
+        self.number = number
+        self.first_layer = first_layer  # counts a forward pass once, however many such layers it meets
+        self.count = 0
+        self.run = 0  # in a row, no backward between
+        self.longest_run = 0
+        self.backed = 0  # passes that a backward followed at once
+        self.first_step = 0
+        self.last_step = 0
+        self.written = 0
+
+
+class Modes:
+    """Rows `mode` (counted forward passes) and `switch` (calls of train() and eval())."""
+
+    SIGNALS = ("modes", "mode_switches")
+
+    def __init__(self, observer: Any) -> None:
+        self._observer = observer
+        self._places: dict[tuple[Any, ...], Place] = {}
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._open: list[Place] = []
+        self._switches: dict[tuple[Any, ...], list[int]] = {}
+        self._written_switches: dict[tuple[Any, ...], int] = {}
+        self.depth = 0
+
+    def on_mode_layer(self, kind: str, active: bool, graded: bool, trains: bool, used: bool) -> None:
+        """A dropout or batch-norm function ran. `graded`: autograd is on; `trains`: its input or weight needs gradient."""
+        frame = sys._getframe(3)
+        site = self._observer.sites.of_root_call(frame)
+        layer = (frame.f_code, frame.f_lineno, id(frame.f_locals.get("self")) if kind == "module" else 0)
+        key = (site, kind, active, graded, trains)
+        place = self._places.get(key)
+        if place is None:
+            if len(self._places) >= MAX_PLACES:
+                return
+            place = self._places[key] = Place(len(self._places), layer)
+            place.first_step = self._observer.steps
+            self._rows[place.number] = {
+                "k": "mode",
+                "i": place.number,
+                "site": site,
+                "layer": kind,
+                "active": active,
+                "graded": graded,
+                "trains": trains,
+                "used": used,
+            }
+        if layer != place.first_layer:
+            return
+        place.count += 1
+        place.run += 1
+        place.longest_run = max(place.longest_run, place.run)
+        place.last_step = self._observer.steps
+        if len(self._open) < 256:
+            self._open.append(place)
+
+    def before_backward(self, deep: bool) -> None:
+        """What ran just before belongs to training."""
+        for place in self._places.values():
+            place.run = 0
+        if self._open:
+            for place in set(self._open[-8:]):
+                place.backed += 1
+            self._open.clear()
+
+    def on_switch(self, module: Any, training: bool, site: int | None, has_parent: bool) -> None:
+        """module.train(mode) was called by the script."""
+        key = (site, training, type(module).__name__, has_parent)
+        entry = self._switches.setdefault(key, [0, self._observer.steps, self._observer.steps, len(self._switches)])
+        entry[0] += 1
+        entry[2] = self._observer.steps
+
+    def on_flush(self, closing: bool) -> None:
+        """Counts that have grown."""
+        for place in self._places.values():
+            if place.count > place.written and (closing or place.count >= place.written * 1.2 + 1):
+                place.written = place.count
+                self._observer.write(
+                    {
+                        **self._rows[place.number],
+                        "count": place.count,
+                        "backed": place.backed,
+                        "run": place.longest_run,
+                        "first": place.first_step,
+                        "last": place.last_step,
+                    }
+                )
+        for key, (count, first, last, number) in list(self._switches.items())[:MAX_PLACES]:
+            written = self._written_switches.get(key, 0)
+            if count > written and (closing or count >= written * 1.2 + 1):
+                self._written_switches[key] = count
+                site, training, name, partial = key
+                row = {"k": "switch", "i": number, "site": site, "training": training, "class": name}
+                self._observer.write({**row, "partial": partial, "count": count, "first": first, "last": last})

@@ -1,0 +1,316 @@
+"""Steps of optimizers, and of hand-written loops: what they moved, and whether the slope turned round."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+MAX_ELEMENTS = 4_000_000  # parameters copied for one sampled step
+MAX_PARAMETERS = 96
+
+
+class Move:
+    """One sampled step of a set of parameters: copies before it, the change, the slope along the change after it."""
+
+    def __init__(self, torch: Any, leaves: list[Any]) -> None:
+        self._torch = torch
+        self.leaves: list[Any] = []
+        total = 0
+        step = max(1, -(-len(leaves) // MAX_PARAMETERS))
+        for leaf in leaves[::step]:
+            if total + leaf.numel() <= MAX_ELEMENTS and leaf.is_floating_point():
+                total += leaf.numel()
+                self.leaves.append(leaf)
+        self._before = [leaf.detach().clone() for leaf in self.leaves]
+        self._grads = [None if g is None or g.is_sparse else g.detach().clone() for g in (x.grad for x in self.leaves)]
+        self._change: list[Any] = []
+
+    def end(self) -> dict[str, Any]:
+        """After the step: norms of weight, gradient and change by parameter."""
+        torch = self._torch
+        self._change = torch._foreach_sub([leaf.detach() for leaf in self.leaves], self._before) if self.leaves else []
+        grads = [g for g in self._grads if g is not None]
+        norms = iter(torch._foreach_norm(grads) if grads else [])
+        return {
+            "weight": list(torch._foreach_norm(self._before)) if self._before else [],
+            "change": list(torch._foreach_norm(self._change)) if self._change else [],
+            "grad": [None if g is None else next(norms) for g in self._grads],
+        }
+
+    def turn(self) -> dict[str, Any] | None:
+        """At the next gradient: the slope along the change before and after it, and how alike the gradients are."""
+        pairs = [
+            (old, leaf.grad.detach(), change)
+            for old, leaf, change in zip(self._grads, self.leaves, self._change)
+            if old is not None and leaf.grad is not None and not leaf.grad.is_sparse
+        ]
+        if not pairs:
+            return None
+        return {
+            "slope": sum((old * change).sum() for old, _, change in pairs),
+            "slope_after": sum((new * change).sum() for _, new, change in pairs),
+            "dot": sum((old * new).sum() for old, new, _ in pairs),
+            "old": sum(old.square().sum() for old, _, _ in pairs),
+            "new": sum(new.square().sum() for _, new, _ in pairs),
+            "change": sum(change.square().sum() for _, _, change in pairs),
+        }
+
+
+class State:
+    """What the observer keeps of one optimizer."""
+
+    def __init__(self, number: int, optimizer: Any) -> None:
+        self.number = number
+        self.reference = weakref.ref(optimizer)
+        self.steps = 0
+        self.backwards = 0  # since the last step
+        self.dirty = False  # stepped, and not cleared since
+        self.fresh = False  # a backward happened since the last clearing
+        self.residual: Any = None  # norm of what was still in .grad when a backward began
+        self.empty_steps = 0  # steps without any gradient at all
+        self.cleared_steps = 0  # steps whose gradients were cleared after backward
+        self.clear_site: int | None = None
+        self.written = 0
+        self.move: Move | None = None
+        self.rates: list[float] = []
+
+    def leaves(self) -> list[Any]:
+        """The trained tensors the optimizer holds now."""
+        optimizer = self.reference()
+        return [] if optimizer is None else [leaf for group in optimizer.param_groups for leaf in group["params"]]
+
+
+class Updates:
+    """Rows `optimizer`, `steps`, `update`, `turn`, `stale`, `rate`; `free` for parameters no optimizer holds."""
+
+    SIGNALS = ("optimizers", "updates", "curvature", "stale_gradients", "learning_rates", "free_parameters")
+
+    def __init__(self, observer: Any) -> None:
+        self._observer = observer
+        self._torch = observer.torch
+        self._states: dict[int, State] = {}
+        self._count = 0
+        self._free = FreeParameters(observer)
+
+    def on_optimizer(self, optimizer: Any) -> None:
+        """An optimizer was built."""
+        self._state(optimizer, self._observer.sites.here())
+
+    def _state(self, optimizer: Any, site: int | None = None) -> State:
+        state = self._states.get(id(optimizer))
+        if state is None or state.reference() is not optimizer:
+            state = self._states[id(optimizer)] = State(self._count, optimizer)
+            self._count += 1
+            self._observer.write({"k": "optimizer", "i": state.number, "site": site, **self._describe(optimizer)})
+        return state
+
+    def number(self, optimizer: Any) -> int:
+        """The number of an optimizer in the record."""
+        return self._state(optimizer).number
+
+    def _describe(self, optimizer: Any) -> dict[str, Any]:
+        number = self._observer.parameters.number
+        groups = []
+        for group in optimizer.param_groups:
+            plain = {k: v for k, v in group.items() if k != "params" and isinstance(v, (int, float, bool, tuple))}
+            plain["params"] = [number(leaf) for leaf in group["params"][:2000]]
+            plain["elements"] = sum(leaf.numel() for leaf in group["params"])
+            groups.append(plain)
+        return {"class": type(optimizer).__name__, "groups": groups}
+
+    def held(self) -> set[int]:
+        """ids of all tensors that some living optimizer holds."""
+        return {id(leaf) for state in self._states.values() for leaf in state.leaves()}
+
+    # -- events ----------------------------------------------------------------------------------------------
+
+    def on_zero_grad(self, optimizer: Any, site: int | None) -> None:
+        """optimizer.zero_grad()."""
+        self._clear(self._state(optimizer), site)
+
+    def on_module_zero_grad(self, module: Any, site: int | None) -> None:
+        """module.zero_grad(): clears every optimizer that holds nothing outside the module."""
+        inside = {id(leaf) for leaf in module.parameters()}
+        for state in list(self._states.values()):
+            leaves = state.leaves()
+            if leaves and all(id(leaf) in inside for leaf in leaves):
+                self._clear(state, site)
+
+    @staticmethod
+    def _clear(state: State, site: int | None) -> None:
+        state.dirty = False
+        state.residual = None
+        if state.fresh:
+            state.clear_site = site
+        state.fresh = False
+
+    def before_backward(self, deep: bool) -> None:
+        """A backward begins: is the gradient that was already stepped with still there?"""
+        for state in self._states.values():
+            if state.steps == 0 or not state.dirty:
+                continue
+            grads = [leaf.grad for leaf in state.leaves() if leaf.grad is not None]
+            if not grads:
+                state.dirty = False
+            elif state.residual is None and self._observer.sampler.due(("stale", state.number)):
+                with self._observer.timed(), self._torch.no_grad():
+                    dense = [g.detach() for g in grads if not g.is_sparse]
+                    state.residual = sum(norm.float() for norm in self._torch._foreach_norm(dense)) if dense else None
+        self._free.before_backward()
+
+    def after_backward_light(self) -> None:
+        """A backward ended, sampled or not."""
+        for state in self._states.values():
+            state.fresh = True
+            state.backwards += 1
+
+    def on_graph(self, graph: Any, site: int | None, count: int) -> None:
+        """Parameters of a sampled graph that no optimizer holds."""
+        held = self.held()
+        self._free.watch([leaf for leaf in graph.leaves if id(leaf) not in held], site)
+
+    def after_backward(self, graph: Any, site: int | None, count: int) -> None:
+        """Gradients of a sampled graph are there."""
+        self._free.after_backward(count)
+
+    def before_step(self, optimizer: Any, closure: bool) -> None:
+        """optimizer.step() begins."""
+        state = self._state(optimizer)
+        if state.backwards and not closure and not state.fresh:
+            state.cleared_steps += 1
+        sample = self._observer.sampler.due(("step", state.number))
+        follow, state.move = state.move, None
+        if not sample and follow is None and state.steps >= 3:
+            return
+        with self._observer.timed(), self._torch.no_grad():
+            leaves = state.leaves()
+            if not closure and state.backwards and all(leaf.grad is None for leaf in leaves):
+                state.empty_steps += 1
+            if follow is not None and not closure:
+                turn = follow.turn()
+                if turn is not None:
+                    self._observer.write(
+                        {"k": "turn", "opt": state.number, "n": state.steps, "step": self._observer.steps, **turn}
+                    )
+            if sample:
+                state.move = Move(self._torch, leaves)
+                self._rates(state, optimizer)
+
+    def after_step(self, optimizer: Any, site: int | None) -> None:
+        """optimizer.step() ended."""
+        state = self._state(optimizer)
+        if state.move is not None:
+            with self._observer.timed(), self._torch.no_grad():
+                self._write_update(state)
+        if state.residual is not None:
+            self._observer.write({"k": "stale", "opt": state.number, "n": state.steps, "norm": state.residual})
+            state.residual = None
+        state.steps += 1
+        state.dirty, state.fresh, state.backwards = True, False, 0
+
+    def _write_update(self, state: State) -> None:
+        move = state.move
+        assert move is not None
+        row = {
+            "k": "update",
+            "opt": state.number,
+            "n": state.steps,
+            "step": self._observer.steps,
+            "params": [self._observer.parameters.number(leaf) for leaf in move.leaves],
+            **move.end(),
+        }
+        self._observer.write(row)
+
+    def _rates(self, state: State, optimizer: Any) -> None:
+        rates = [float(group.get("lr", 0.0)) for group in optimizer.param_groups]
+        if rates != state.rates:
+            state.rates = rates
+            self._observer.write({"k": "rate", "opt": state.number, "n": state.steps, "lr": rates})
+
+    def on_flush(self, closing: bool) -> None:
+        """Counters, when they have grown enough to be worth a row."""
+        for state in self._states.values():
+            if closing or state.steps >= state.written * 1.2 + 1:
+                state.written = state.steps
+                self._observer.write(
+                    {
+                        "k": "steps",
+                        "opt": state.number,
+                        "n": state.steps,
+                        "empty": state.empty_steps,
+                        "cleared": state.cleared_steps,
+                        "clear_site": state.clear_site,
+                    }
+                )
+        self._free.on_flush(closing)
+
+
+class FreeParameters:
+    """Leaves that receive gradient and that no optimizer holds: stepped by hand, or forgotten."""
+
+    def __init__(self, observer: Any) -> None:
+        self._observer = observer
+        self._torch = observer.torch
+        self._leaves: list[Any] = []
+        self._versions: list[int] = []
+        self._move: Move | None = None
+        self._steps = 0
+        self._written = 0
+        self._backwards = 0
+        self._site: int | None = None
+
+    def watch(self, leaves: list[Any], site: int | None) -> None:
+        """These are the free leaves of the latest sampled graph."""
+        if not leaves and not self._leaves:
+            return
+        if [id(leaf) for leaf in leaves] != [id(leaf) for leaf in self._leaves]:
+            self._leaves = leaves[:MAX_PARAMETERS]
+            self._versions = [leaf._version for leaf in self._leaves]
+            self._move = None
+            self._site = site
+
+    def before_backward(self) -> None:
+        """Were they changed in place since the last backward?"""
+        if not self._leaves:
+            return
+        self._backwards += 1
+        versions = [leaf._version for leaf in self._leaves]
+        if versions == self._versions:
+            return
+        self._versions = versions
+        self._observer.on_manual_step()
+        self._steps += 1
+        move, self._move = self._move, None
+        sample = self._observer.sampler.due(("stale", "free"))
+        if move is None and not sample:
+            return
+        with self._observer.timed(), self._torch.no_grad():
+            if move is not None:
+                row = {"k": "update", "opt": None, "n": self._steps, "step": self._observer.steps}
+                numbers = [self._observer.parameters.number(leaf) for leaf in move.leaves]
+                self._observer.write({**row, "params": numbers, **move.end()})
+            grads = [leaf.grad.detach() for leaf in self._leaves if leaf.grad is not None and not leaf.grad.is_sparse]
+            if sample:
+                norm = sum(n.float() for n in self._torch._foreach_norm(grads)) if grads else 0.0
+                self._observer.write({"k": "stale", "opt": None, "n": self._steps, "norm": norm})
+
+    def after_backward(self, count: int) -> None:
+        """Their gradients are there: copy them to see the hand-written step."""
+        if self._leaves:
+            with self._torch.no_grad():
+                self._move = Move(self._torch, self._leaves)
+
+    def on_flush(self, closing: bool) -> None:
+        """How many hand-written steps were seen."""
+        if self._backwards and (closing or self._steps >= self._written * 1.2 + 1):
+            self._written = self._steps
+            number = self._observer.parameters.number
+            self._observer.write(
+                {
+                    "k": "free",
+                    "steps": self._steps,
+                    "backwards": self._backwards,
+                    "site": self._site,
+                    "params": [number(leaf) for leaf in self._leaves],
+                }
+            )

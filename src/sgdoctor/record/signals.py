@@ -1,0 +1,61 @@
+"""THE table of signals: everything a condition may need, and a probe may provide."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Cost = Literal["once", "event", "sample"]
+
+
+@dataclass(frozen=True)
+class Signal:
+    """One thing that is measured.
+
+    `axes`: what it is a series over; a "sample" is an event that was looked at closely. `unit`: "1" is none; "loss",
+    "weight" and "input" are the script's own. `meaning` ends with the kind of row it stands in. `cost`: taken once, at
+    every event (the light layer), or at samples under the budget.
+    """
+
+    name: str
+    axes: tuple[str, ...]
+    unit: str
+    meaning: str
+    cost: Cost
+
+
+_TABLE = (
+    # What there is
+    Signal("parameters", ("parameter",), "1", "name, shape, dtype, device of trained tensors: `param`", "once"),
+    Signal("optimizers", ("optimizer", "group"), "1", "kind, settings, the tensors given to it: `optimizer`", "once"),
+    Signal("loaders", ("loader",), "samples", "length, batch size, order, passes: `loader`", "event"),
+    Signal("exception", (), "1", "what the script died of, with shapes nearby: `exception`", "once"),
+    # The loop
+    Signal("loop_windows", ("window",), "1", "calls between two steps with their lines: `window`", "event"),
+    Signal("objective", ("backward",), "loss", "what one line backpropagates: `objective`", "event"),
+    Signal("learning_rates", ("change", "group"), "1", "learning rates wherever they changed: `rate`", "sample"),
+    Signal("modes", ("place",), "passes", "forward passes by mode and gradient: `mode`", "event"),
+    Signal("mode_switches", ("line",), "1", "calls of train() and eval(): `switch`", "event"),
+    # The loss
+    Signal("loss_calls", ("call",), "1", "function, shapes, dtypes, options: `call`", "event"),
+    Signal("loss_values", ("sample",), "loss", "value, moments of outputs and targets: `loss`", "sample"),
+    Signal("label_counts", ("sample", "class"), "samples", "class frequencies of targets: `loss` counts", "sample"),
+    Signal("constant_loss", ("sample",), "loss", "the loss of the best constant output: `loss` constant", "sample"),
+    Signal("permuted_loss", ("sample",), "loss", "the loss on other samples' targets: `loss` permuted", "sample"),
+    # The network
+    Signal("graph", ("change",), "1", "layers and tensors that the loss reaches: `graph`", "sample"),
+    Signal("features", ("sample", "feature"), "input", "moments of what reaches first weights: `features`", "sample"),
+    Signal("activations", ("sample", "layer"), "1", "zero, dead and flat shares, spread: `activations`", "sample"),
+    Signal("hazards", ("sample", "operation"), "elements", "arguments where a slope is not finite: `hazard`", "sample"),
+    # Gradients and steps
+    Signal("gradients", ("sample", "parameter"), "loss/weight", "norm of each gradient: `gradients` grad", "sample"),
+    Signal("weights", ("sample", "parameter"), "weight", "norm of each weight: `gradients` weight", "sample"),
+    Signal("gradient_by_depth", ("sample", "operation"), "loss", "norm of the passing gradient: `signal`", "sample"),
+    Signal("unit_symmetry", ("sample", "layer"), "weight", "how far units of a layer are apart: `units`", "sample"),
+    Signal("updates", ("sample", "parameter"), "weight", "norms of weight, gradient, change: `update`", "sample"),
+    Signal("curvature", ("sample",), "loss", "slope along a step, before and after it: `turn`", "sample"),
+    Signal("stale_gradients", ("sample",), "loss/weight", "norm of the old gradient at backward: `stale`", "sample"),
+    Signal("free_parameters", ("line",), "steps", "with gradient, held by no optimizer: `free`", "event"),
+)
+
+SIGNALS: dict[str, Signal] = {signal.name: signal for signal in _TABLE}

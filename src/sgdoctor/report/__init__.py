@@ -1,0 +1,1 @@
+"""A diagnosis in a form for people or programs: `render(diagnosis) -> str`."""

@@ -1,0 +1,116 @@
+"""A diagnosis as JSON, schema version 1 of the outside contract."""
+
+from __future__ import annotations
+
+import json
+import math
+from importlib.metadata import version
+from typing import Any
+
+from ..diagnosis import Diagnosis, Placed
+from ..diagnosis.diagnosis import interrupted
+from ..record import Record
+from ..record.record import number
+
+SCHEMA_VERSION = 1
+
+
+def render(diagnosis: Diagnosis) -> str:
+    """One JSON document, two-space indented, ending in a newline."""
+    return json.dumps(_plain(document(diagnosis)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def document(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The document as plain data; numbers may still be non-finite."""
+    learning = diagnosis.learning
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "tool": {"name": "sgdoctor", "version": version("sgdoctor")},
+        "run": _run(diagnosis.record),
+        "verdict": diagnosis.verdict,
+        "summary": diagnosis.summary,
+        "learning": {
+            "loss_first": learning.first if learning else None,
+            "loss_last": learning.last if learning else None,
+            "baseline": _known(learning.baseline) if learning else None,
+            "floor": None,
+            "skill": _known(learning.skill) if learning else None,
+        },
+        "findings": [_finding(placed) for placed in diagnosis.findings],
+        "experiments": [],
+        "not_evaluated": [{"condition": name, "reason": reason} for name, reason in diagnosis.not_evaluated],
+    }
+
+
+def _run(record: Record) -> dict[str, Any]:
+    start, end, torch = record.start, record.end or {}, (record.rows("torch") or [{}])[-1]
+    devices = sorted({parameter.device for parameter in record.parameters.values()})
+    spent, elapsed = number(end.get("spent_seconds")), number(end.get("observed_seconds"))
+    if not end and record.rows("pulse"):
+        spent, elapsed = record.rows("pulse").column("spent")[-1], record.rows("pulse").column("of")[-1]
+    status = record.exit.get("status", end.get("status"))
+    return {
+        "script": start.get("script"),
+        "argv": start.get("argv", []),
+        "python": start.get("python"),
+        "torch": torch.get("version"),
+        "device": devices[0] if len(devices) == 1 else ",".join(devices) or None,
+        "world_size": record.processes,
+        "steps": record.steps,
+        "exit": how_it_ended(record),
+        "exit_status": status,
+        "seconds": record.exit.get("seconds"),
+        "overhead": round(spent / elapsed, 4) if elapsed and elapsed > 0 and math.isfinite(spent) else None,
+        "record": None if record.path is None else str(record.path),
+    }
+
+
+def how_it_ended(record: Record) -> str:
+    """One of completed, raised, killed, stopped."""
+    end = record.end
+    if end is None or interrupted(record):
+        return "killed"
+    how = str(end.get("how"))
+    return {"exited": "completed"}.get(how, how)
+
+
+def _finding(placed: Placed) -> dict[str, Any]:
+    finding = placed.finding
+    site = finding.site
+    return {
+        "condition": placed.condition.id,
+        "title": placed.condition.title,
+        "severity": placed.severity,
+        "confidence": round(finding.confidence, 3),
+        "role": placed.role,
+        "explained_by": list(placed.explained_by),
+        "location": None
+        if site is None
+        else {"file": site.file, "line": site.line, "end_line": site.line, "symbol": site.function},
+        "layer": finding.layer,
+        "steps": None if finding.steps is None else list(finding.steps),
+        "evidence": [
+            {"text": entry.text, "signal": entry.signal, "value": entry.value, "reference": entry.reference}
+            for entry in finding.evidence
+        ],
+        "remedies": [
+            {"title": remedy.title, "safety": remedy.safety, "patch": patch, "proof": None}
+            for remedy, patch in placed.remedies
+        ],
+    }
+
+
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, str):  # a lone surrogate of a broken file name is no JSON text
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    return value
