@@ -54,9 +54,7 @@ def cases(only: Iterable[str] = ()) -> list[Case]:
             continue
         text = path.read_text(encoding="utf-8")
         expected = tuple(
-            (match[1], number)
-            for number, line in enumerate(text.splitlines(), 1)
-            for match in EXPECT.finditer(line)
+            (match[1], number) for number, line in enumerate(text.splitlines(), 1) for match in EXPECT.finditer(line)
         )
         verdict = VERDICT.search(text)
         found.append(Case(name, expected, verdict[1] if verdict else None))

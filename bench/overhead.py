@@ -1,7 +1,7 @@
 """What observation costs: whole processes with and without the observer, interleaved pairs, CPU and wall time.
 
-`python bench/overhead.py [WORKLOAD...] [--pairs N]`. The observer's own figure (what it charged to its budget) stands beside
-the measured one: where the two part, the observer does not see all of its own cost.
+`python bench/overhead.py [WORKLOAD...] [--pairs N]`. The observer's own figure (what it charged to its budget) stands
+beside the measured one: where the two part, the observer does not see all of its own cost.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from typing import NamedTuple
 from sgdoctor.process import LAUNCHER
 
 WORKLOADS = Path(__file__).parent / "workloads"
+HEADER = """\
+| workload          | plain, s | CPU ratio | range         | wall ratio | range         | own figure | same   |
+|-------------------|----------|-----------|---------------|------------|---------------|------------|--------|"""
 
 
 class Measured(NamedTuple):
@@ -48,12 +51,9 @@ def observed(script: Path, launcher: Path, budget: float) -> Measured:
 def _measure(command: list[str]) -> Measured:
     with tempfile.TemporaryFile() as output:
         began = time.perf_counter()
-        child = os.posix_spawn(
-            command[0],
-            command,
-            {**os.environ, "OMP_NUM_THREADS": "1"},
-            file_actions=[(os.POSIX_SPAWN_DUP2, output.fileno(), 1)],
-        )
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        redirect = [(os.POSIX_SPAWN_DUP2, output.fileno(), 1)]
+        child = os.posix_spawn(command[0], command, environment, file_actions=redirect)
         _, status, usage = os.wait4(child, 0)
         wall = time.perf_counter() - began
         if status:
@@ -76,10 +76,14 @@ def compare(script: Path, pairs: int, launcher: Path, budget: float) -> str:
     wall = [b.wall / a.wall for a, b in zip(without, within)]
     same = len({one.output for one in without + within}) == 1
     return (
-        f"| {script.stem:<17} | {statistics.mean(one.cpu for one in without):8.2f} | {statistics.mean(cpu):9.3f} "
-        f"| {min(cpu):.3f} - {max(cpu):.3f} | {statistics.mean(wall):10.3f} | {min(wall):.3f} - {max(wall):.3f} "
-        f"| {statistics.mean(one.own for one in within):9.3f} | {'yes' if same else 'NO':<6} |"
+        f"| {script.stem:<17} | {statistics.mean(one.cpu for one in without):8.2f} "
+        f"| {statistics.mean(cpu):9.3f} | {_range(cpu)} | {statistics.mean(wall):10.3f} | {_range(wall)} "
+        f"| {statistics.mean(one.own for one in within):10.3f} | {'yes' if same else 'NO':<6} |"
     )
+
+
+def _range(ratios: list[float]) -> str:
+    return f"{min(ratios):.3f} - {max(ratios):.3f}"
 
 
 def main() -> None:
@@ -90,15 +94,8 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=0.02)
     parser.add_argument("--launcher", type=Path, default=LAUNCHER, help="of another version, to compare with")
     options = parser.parse_args()
-    print(
-        f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores, {options.pairs} pairs, budget {options.budget:.0%}"
-    )
-    print(
-        "| workload          | plain, s | CPU ratio | lowest - highest | wall ratio | lowest - highest | own figure | same |"
-    )
-    print(
-        "|-------------------|----------|-----------|---------------|------------|---------------|-----------|--------|"
-    )
+    print(f"load {os.getloadavg()[0]:.2f} on {os.cpu_count()} cores, {options.pairs} pairs, budget {options.budget}")
+    print(HEADER)
     for name in options.workloads:
         print(compare(WORKLOADS / f"{name}.py", options.pairs, options.launcher, options.budget), flush=True)
     print(f"load at the end {os.getloadavg()[0]:.2f}")

@@ -42,7 +42,9 @@ def main() -> None:
             steps = Steps(record, None)
         places = activations(record, site)
         dead = max((median(place.columns["dead"]) for place in places if place.kind == "relu"), default=np.nan)
-        flat = max((median(p.columns["flat"]) for p in places if p.kind in ("tanh", "sigmoid") and p.after), default=np.nan)
+        flat = max(
+            (median(p.columns["flat"]) for p in places if p.kind in ("tanh", "sigmoid") and p.after), default=np.nan
+        )
         inputs = [door for door in doors(record, site) if not door.normalised]
         rms = max((float(np.nanmax(door.rms)) for door in inputs), default=np.nan)
         spread = max((float(np.nanmax(d.rms) / max(np.nanmedian(d.rms), 1e-12)) for d in inputs), default=np.nan)

@@ -134,6 +134,12 @@ def test_a_layer_is_found_by_its_parameter(parameter: str, expected: str | None)
     assert (found and found[0].segment(found[1])) == expected
 
 
+def test_a_whole_model_may_be_an_attribute_of_a_trainer() -> None:
+    source = Source({"net.py": "from torch import nn\nself.model = nn.Sequential(nn.Linear(4, 2))\n"})
+    found = source.layer("0.weight")
+    assert found is not None and found[0].segment(found[1]) == "nn.Linear(4, 2)"
+
+
 def test_spans_count_characters_not_bytes() -> None:
     module = Module("train.py", 'größe = "→→"; 損失.backward()  # ← hier\n')
     (backward,) = module.calls("?.backward")

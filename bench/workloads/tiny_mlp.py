@@ -1,4 +1,4 @@
-"""A tiny MLP on 20 features, batch 32: the smallest steps there are, so that every microsecond of the observer shows."""
+"""A tiny MLP on 20 features, batch 32: the smallest steps there are, so every microsecond of the observer shows."""
 
 import sys
 
@@ -13,7 +13,7 @@ features = torch.randn(4096, 20)
 labels = (features[:, :5].sum(1) > 0).long() + (features[:, 5:10].sum(1) > 0).long()
 model = nn.Sequential(nn.Linear(20, 64), nn.ReLU(), nn.Linear(64, 3))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
-for step in range(STEPS):
+for _ in range(STEPS):
     chosen = torch.randint(0, len(features), (32,))
     optimizer.zero_grad()
     loss = F.cross_entropy(model(features[chosen]), labels[chosen])

@@ -29,7 +29,7 @@ def collate(strings):
 
 
 class Reverser(nn.Module):
-    def __init__(self, dim=32, hidden=64):
+    def __init__(self, dim=32, hidden=56):
         super().__init__()
         self.embed = nn.Embedding(VOCAB, dim, padding_idx=PAD)
         self.encoder = nn.GRU(dim, hidden, batch_first=True)
@@ -53,9 +53,9 @@ def main():
     source_test, lengths_test, given_test, wanted_test = collate(test_strings)
     kept_out = set(test_strings)
     real = wanted_test != PAD
-    for step in range(1, 241):
+    for step in range(1, 201):
         model.train()
-        source, lengths, given, wanted = collate(random_strings(64, avoid=kept_out))
+        source, lengths, given, wanted = collate(random_strings(48, avoid=kept_out))
         optimizer.zero_grad()
         loss = criterion(model(source, lengths, given).flatten(0, 1), wanted.flatten())
         loss.backward()

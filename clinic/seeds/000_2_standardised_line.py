@@ -1,9 +1,9 @@
 """Straight line through four widely spread points, with both axes standardised first."""
 
+# verdict: healthy
+
 import torch
 from torch import nn
-
-# verdict: healthy
 
 torch.manual_seed(5)
 

@@ -1,9 +1,9 @@
 """Small regression network fitted to one fixed batch, its gradient norm capped at one."""
 
+# verdict: healthy
+
 import torch
 import torch.nn as nn
-
-# verdict: healthy
 
 
 def build(n_in=10, n_hidden=100):

@@ -1,15 +1,15 @@
 """Linear softmax on two measurements that come in very different units."""
 
+# verdict: faulty
+
 import torch
 import torch.nn.functional as F
-
-# verdict: faulty
 
 torch.manual_seed(12)
 n = 100
 metres = torch.randn(n)
 millimetres = 1000 * torch.randn(n)  # expect: unscaled-features
-features = torch.stack([metres, millimetres], dim=1)
+features = torch.stack([metres, millimetres], dim=1)  # expect: unscaled-features
 labels = torch.randint(0, 2, (n,))
 
 classifier = torch.nn.Linear(2, 2)

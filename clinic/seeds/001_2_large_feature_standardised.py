@@ -1,9 +1,9 @@
 """Linear softmax on two measurements in different units, standardised before training."""
 
+# verdict: at-the-floor
+
 import torch
 import torch.nn.functional as F
-
-# verdict: at-the-floor
 
 torch.manual_seed(12)
 n = 100

@@ -1,10 +1,10 @@
 """Two-feature softmax trained by Adam while a step schedule lowers its rate."""
 
+# verdict: at-the-floor
+
 import torch
 from torch import nn
 from torch.optim.lr_scheduler import StepLR
-
-# verdict: at-the-floor
 
 
 def make_table(n=100):

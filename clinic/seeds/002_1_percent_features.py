@@ -1,9 +1,9 @@
 """Linear classifier on two percentages between 0 and 100, moved to the device batch by batch."""
 
+# verdict: faulty
+
 import torch
 import torch.nn as nn
-
-# verdict: faulty
 
 torch.manual_seed(21)
 device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,10 +1,10 @@
 """Linear classifier fed by a loader and optimised by Adam."""
 
+# verdict: faulty
+
 import torch
 import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset
-
-# verdict: faulty
 
 
 def run(epochs=100):

@@ -1,9 +1,9 @@
 """One wide sigmoid layer trained by plain gradient descent on ten uniform columns."""
 
+# verdict: at-the-floor
+
 import torch
 import torch.nn as nn
-
-# verdict: at-the-floor
 
 
 class WideNet(nn.Module):

@@ -1,10 +1,10 @@
 """Three-class tabular classifier, plain gradient descent at a rate of one tenth without weight decay."""
 
+# verdict: healthy
+
 import torch
 import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset
-
-# verdict: healthy
 
 
 def sample_rings(n):

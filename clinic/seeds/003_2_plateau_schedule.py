@@ -1,11 +1,11 @@
 """Four-class tabular classifier whose rate is halved whenever the mean epoch loss stops falling."""
 
+# verdict: healthy
+
 import torch
 import torch.nn as nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, TensorDataset
-
-# verdict: healthy
 
 torch.manual_seed(31)
 centres = 1.2 * torch.randn(4, 12)

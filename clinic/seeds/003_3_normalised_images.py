@@ -1,11 +1,11 @@
 """Colour-pattern classifier on images brought from the unit range to plus or minus one."""
 
+# verdict: healthy
+
 import torch
 import torch.nn as nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 from torch.utils.data import DataLoader, Dataset
-
-# verdict: healthy
 
 
 class Normalise:

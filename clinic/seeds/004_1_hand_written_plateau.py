@@ -1,11 +1,11 @@
 """Energy-demand regression with Adam and a plateau rule kept inside the training loop."""
 
+# verdict: faulty
+
 import torch
 import torch.nn as nn
 import torch.optim as optim
 from torch.utils.data import DataLoader, TensorDataset
-
-# verdict: faulty
 
 
 def demand(x):

@@ -1,10 +1,10 @@
 """Fault-code classifier with batch normalisation between its first layer and the activation."""
 
+# verdict: healthy
+
 import torch
 import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset
-
-# verdict: healthy
 
 
 class FaultCodeNet(nn.Module):

@@ -1,9 +1,9 @@
 """Forecast of the next value of a noisy oscillation by a GRU with its gradient norm capped at one."""
 
+# verdict: healthy
+
 import torch
 import torch.nn as nn
-
-# verdict: healthy
 
 
 class Forecaster(nn.Module):
@@ -32,7 +32,7 @@ model = Forecaster()
 criterion = nn.MSELoss()
 optimizer = torch.optim.Adam(model.parameters(), lr=0.003)
 
-for epoch in range(12):
+for epoch in range(10):
     model.train()
     squared, capped = 0.0, 0
     for index in torch.randperm(1200).split(40):

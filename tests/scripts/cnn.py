@@ -29,7 +29,7 @@ class Net(nn.Module):
 model = Net()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
 losses = []
-for step in range(25):
+for _ in range(25):
     chosen = torch.randperm(64)[:16]
     loss = F.nll_loss(model(x[chosen]), y[chosen])
     optimizer.zero_grad(set_to_none=False)

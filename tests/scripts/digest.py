@@ -1,7 +1,8 @@
-"""Prints what a training script leaves behind: losses, and digests of weights, optimizer state and random generators."""
+"""Prints what a script leaves behind: losses, digests of weights, optimizer state and random generators."""
 
 import hashlib
 import random
+
 import numpy
 import torch
 

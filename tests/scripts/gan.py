@@ -13,7 +13,7 @@ by_generator = torch.optim.Adam(generator.parameters(), lr=1e-3)
 by_discriminator = torch.optim.Adam(discriminator.parameters(), lr=1e-3)
 ones, zeros = torch.ones(32, 1), torch.zeros(32, 1)
 losses = []
-for step in range(25):
+for _ in range(25):
     fake = generator(torch.randn(32, 4))
     by_discriminator.zero_grad()
     on_real = F.binary_cross_entropy_with_logits(discriminator(real[torch.randperm(256)[:32]]), ones)

@@ -21,6 +21,6 @@ def closure():
     return loss
 
 
-for step in range(8):
+for _ in range(8):
     optimizer.step(closure)
 show(losses, model.parameters(), [optimizer])

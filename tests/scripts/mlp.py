@@ -17,7 +17,7 @@ optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
 scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 10)
 criterion = nn.CrossEntropyLoss()
 losses = []
-for epoch in range(5):
+for _ in range(5):
     model.train()
     for _ in range(8):
         chosen = torch.tensor(random.sample(range(256), 32))

@@ -11,7 +11,7 @@ b1 = torch.zeros(16, requires_grad=True)
 w2 = torch.randn(16, 1).mul_(0.3).requires_grad_()
 leaves = [w1, b1, w2]
 losses = []
-for step in range(20):
+for _ in range(20):
     chosen = torch.randint(0, 128, (32,))
     loss = ((torch.relu(x[chosen] @ w1 + b1) @ w2 - y[chosen]) ** 2).mean()
     loss.backward()
@@ -20,7 +20,7 @@ for step in range(20):
             leaf -= 0.05 * leaf.grad
             leaf.grad.zero_()
     losses.append(loss.item())
-for step in range(20):
+for _ in range(20):
     loss = ((torch.tanh(x @ w1 + b1) @ w2 - y) ** 2).mean()
     for leaf, gradient in zip(leaves, torch.autograd.grad(loss, leaves)):
         leaf.data -= 0.05 * gradient

@@ -35,7 +35,7 @@ def parse(text):
     for row in csv.DictReader(io.StringIO(text)):
         bands.append([float(row[f"b{k}"]) for k in range(1, 7)])
         cover.append(int(row["cover"]))  # expect: labels-out-of-range
-    return TensorDataset(torch.tensor(bands), torch.tensor(cover))
+    return TensorDataset(torch.tensor(bands), torch.tensor(cover))  # expect: labels-out-of-range
 
 
 def fit(model, dataset, epochs):

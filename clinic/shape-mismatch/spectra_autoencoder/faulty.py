@@ -40,7 +40,7 @@ def main():
         losses = []
         for batch in loader:
             optimizer.zero_grad()
-            loss = reconstruction(model(batch), batch)
+            loss = reconstruction(model(batch), batch)  # expect: shape-mismatch
             loss.backward()
             optimizer.step()
             losses.append(loss.item())

@@ -26,7 +26,7 @@ def applications(n, generator):
     postcode = 45000 + 26000 * z[:, 6]
     merit = 0.9 * z[:, 0] - 0.7 * z[:, 1] - 1.4 * z[:, 3] + 0.8 * z[:, 4] * z[:, 5]
     grade = torch.bucketize(merit, torch.tensor([-1.32, 0.0, 1.32]))
-    return torch.stack([income, debt, born, used, months, loans, postcode], dim=1), grade
+    return torch.stack([income, debt, born, used, months, loans, postcode], dim=1), grade  # expect: unscaled-features
 
 
 class GradeModel(nn.Module):

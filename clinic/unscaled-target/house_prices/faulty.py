@@ -19,7 +19,7 @@ price = 95_000 + 2_600 * area + 14_000 * rooms - 700 * age - 5_500 * distance + 
 price = price * np.exp(rng.normal(0, 0.05, n))
 
 X = torch.tensor(np.column_stack([area, rooms, age, distance, others]), dtype=torch.float32)
-y = torch.tensor(price, dtype=torch.float32).unsqueeze(1)
+y = torch.tensor(price, dtype=torch.float32).unsqueeze(1)  # expect: unscaled-target
 print(f"mean price {y.mean():,.0f}, standard deviation {y.std():,.0f}")
 
 train_part, test_part = random_split(range(n), [1600, 400], generator=torch.Generator().manual_seed(0))

@@ -14,6 +14,6 @@ def command(condition: str | None) -> None:
     """
     from ..conditions import catalogue
     from ..conditions import condition as find
-    from ..report import terminal
+    from ..report import pages
 
-    click.echo(terminal.table(catalogue().values()) if condition is None else terminal.page(find(condition)))
+    click.echo(pages.table(catalogue().values()) if condition is None else pages.page(find(condition)))

@@ -62,6 +62,7 @@ class Condition:
 
     `structural`: the loop or the loss itself is wrong, so that the loss curve is no judge of anything else.
     `by_learning`: it is judged by how well the loss falls, and so cannot be judged beside a structural one.
+    `by_exclusion`: it says what is left when nothing else explains a loss that does not fall.
     """
 
     id: str
@@ -71,6 +72,7 @@ class Condition:
     explains: tuple[str, ...] = ()
     structural: bool = False
     by_learning: bool = False
+    by_exclusion: bool = False
     remedies: Callable[[Finding, Source], Iterator[Remedy]] | None = None
     page: str = field(default="", compare=False)
 

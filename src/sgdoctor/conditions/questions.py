@@ -67,7 +67,7 @@ def late(values: Column) -> Column:
     return values[len(values) // 2 :]
 
 
-def site_of(record: Record, point: Point) -> Site:
+def site_of(point: Point) -> Site:
     """A point of a trail as a site."""
     return Site(point.module.file, point.line, function_name(point.module, point.node))
 
@@ -102,15 +102,17 @@ def layer_name(record: Record, parameter: int | None) -> str | None:
     return None if known is None else known.layer
 
 
-def initialiser_site(record: Record, source: Source, *names: str) -> Site | None:
-    """The first call of one of torch's in-place initialisers (or of these methods) in the script."""
-    dotted = [f"torch.nn.init.{name}_" for name in names] + [f"?.{name}_" for name in names]
-    for module in source:
-        for call in module.calls(*dotted):
-            return site_at(module, call)
-    return None
+def initialiser_site(source: Source, *names: str, of: str = "") -> Site | None:
+    """The first call of torch's in-place initialisers (or methods) with these names, the first name first.
 
-
-def learning_rate_site(record: Record, source: Source, optimizer: Optimizer) -> Site | None:
-    """Where an optimizer is built."""
-    return optimizer.site
+    `of`: the name of a parameter; a call that names it is preferred.
+    """
+    found = [
+        (module, call)
+        for name in names
+        for module in source
+        for call in module.calls(f"torch.nn.init.{name}_", f"?.{name}_")
+    ]
+    leaf = of.rpartition(".")[2]
+    named = [(module, call) for module, call in found if leaf and leaf in module.segment(call)]
+    return site_at(*(named or found)[0]) if found else None

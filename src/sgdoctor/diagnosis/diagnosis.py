@@ -12,6 +12,8 @@ from ..record import Progress, Record, progress
 from ..source import Source
 
 Verdict = Literal["healthy", "faulty", "at-the-floor", "crashed", "too-short", "nothing-observed"]
+STUCK = 0.05  # skill and permutation gap below which a run of some length has learnt nothing
+STUCK_STEPS = 100
 MIN_STEPS = 10  # below this nothing can be said about learning: the dense start alone is six steps long
 RANK = {"error": 0, "warning": 1, "info": 2}
 
@@ -79,7 +81,7 @@ def diagnose(
     findings = _ordered(fired, source, strict)
     objectives = progress(record)
     learning = objectives[0] if objectives else None
-    verdict = _verdict(record, findings)
+    verdict = _verdict(record, findings, learning)
     return Diagnosis(
         record,
         verdict,
@@ -114,14 +116,15 @@ def _allowed(fired: list[tuple[Condition, Finding]], source: Source) -> list[tup
 def _judgeable(
     fired: list[tuple[Condition, Finding]], open_questions: dict[str, str]
 ) -> list[tuple[Condition, Finding]]:
-    """Where the loop or the loss itself is wrong, what is judged by learning cannot be judged."""
+    """Without what cannot be judged beside the others: learning under a broken loop, the rest where there is a cause."""
     structural = [entry.id for entry, _ in fired if entry.structural]
-    if not structural:
-        return fired
     kept = []
     for entry, finding in fired:
-        if entry.by_learning and not any(entry.id in catalogue()[name].explains for name in structural):
+        causes = [other.id for other, _ in fired if entry.id in other.explains]
+        if entry.by_learning and structural and not set(structural) & set(causes):
             open_questions[entry.id] = f"the loss is no fair judge while {structural[0]} holds"
+        elif entry.by_exclusion and causes:
+            open_questions[entry.id] = f"{causes[0]} explains why nothing is learnt"
         else:
             kept.append((entry, finding))
     return kept
@@ -154,7 +157,7 @@ def _remedies(
             raise
 
 
-def _verdict(record: Record, findings: list[Placed]) -> Verdict:
+def _verdict(record: Record, findings: list[Placed], learning: Progress | None) -> Verdict:
     alarms = [placed for placed in findings if placed.severity != "info"]
     if record.exception is not None and not interrupted(record):
         return "crashed"
@@ -164,7 +167,19 @@ def _verdict(record: Record, findings: list[Placed]) -> Verdict:
     backwards = max((objective.count for objective in record.objectives), default=0)
     if not record.steps and not backwards and not record.rows("loss", grad=True):
         return "nothing-observed"
-    return "too-short" if max(record.steps, backwards) < MIN_STEPS else "healthy"
+    if max(record.steps, backwards) < MIN_STEPS:
+        return "too-short"
+    return "faulty" if unexplained(learning) else "healthy"
+
+
+def unexplained(learning: Progress | None) -> bool:
+    """Whether a run of some length is no better than a constant output, in loss and against permuted targets."""
+    return (
+        learning is not None
+        and learning.count >= STUCK_STEPS
+        and abs(learning.best_skill) < STUCK
+        and abs(learning.gap) < STUCK
+    )
 
 
 def interrupted(record: Record) -> bool:
@@ -188,6 +203,8 @@ def _summary(record: Record, verdict: Verdict, findings: list[Placed], learning:
         return "No training was seen: no backward pass and no optimizer step in the script's own process"
     if verdict == "too-short":
         return f"{record.steps} optimizer steps are too few to tell; at least {MIN_STEPS} are needed{figures}"
+    if verdict == "faulty":
+        return f"It has learnt nothing, and none of {len(catalogue())} conditions says why{figures}"
     return f"Nothing is wrong that {len(catalogue())} conditions can see{figures}"
 
 

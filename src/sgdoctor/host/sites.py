@@ -49,14 +49,24 @@ class Sites:
         return None if packaged is None else self._intern(packaged)
 
     def of_root_call(self, frame: FrameType | None) -> int | None:
-        """The id of the line that called the outermost nn.Module which `frame` runs in."""
+        """The id of the line that called the outermost nn.Module which `frame` runs in.
+
+        None where torch itself called it (`update_bn`): that pass is none of the script's.
+        """
         outermost: FrameType | None = None
         probe = frame
         while probe is not None:
             if probe.f_code.co_name == "_call_impl":
                 outermost = probe
             probe = probe.f_back
-        return self.of_frame(outermost or frame)
+        if outermost is None:
+            return self.of_frame(frame)
+        caller = outermost.f_back
+        while caller is not None and caller.f_code.co_name in ("_wrapped_call_impl", "__call__"):
+            caller = caller.f_back
+        if caller is not None and self._classify(caller.f_code) == 0:
+            return None
+        return self.of_frame(caller)
 
     def user_frames(self, traceback: Any) -> list[tuple[Any, int]]:
         """(frame, line) of every frame of a traceback that is the user's own code, outermost first."""
@@ -102,7 +112,8 @@ class Sites:
     def _relative(self, path: str) -> str:
         if path.startswith("<"):
             return path
-        path = os.path.abspath(path)
-        if path.startswith(self._cwd + os.sep):
-            path = path[len(self._cwd) + 1 :]
+        try:
+            path = os.path.relpath(path, self._cwd)
+        except ValueError:  # on another drive
+            path = os.path.abspath(path)
         return path.replace(os.sep, "/")

@@ -1,6 +1,6 @@
 """A record in memory: rows by kind, with their numbers as numpy columns.
 
-Whatever a row holds, the views of this module answer: a field that is missing or of another type counts as not there.
+A field may always be missing: a run can end at any moment. One that is there has its type, see `schema`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .schema import misfits
+
 Column = NDArray[np.float64]
 Row = dict[str, Any]
 SCHEMA = 1
-OVERFLOW = 2**1023  # integers from here on are no floats
-MAX_STRIDE = 2.0**40  # the observer doubles it every 2048 values: no run comes near
 
 
 class Site(NamedTuple):
@@ -64,14 +64,22 @@ class Rows(list[Row]):
 
 
 class Record:
-    """What one process wrote, by kind of row. Build one from rows with `Record.make`, from files with `load`."""
+    """What one process wrote, by kind of row. Build one from rows with `Record.make`, from files with `load`.
+
+    `misfits`: names of fields that were left out, as their values had another type than the schema says.
+    """
 
     def __init__(self, rows: Iterable[Row], *, path: Path | None = None, processes: int = 1) -> None:
         self.path = path
         self.processes = processes
+        self.misfits: set[str] = set()
         self._by_kind: dict[str, Rows] = {}
         for row in rows:
-            self._by_kind.setdefault(str(row.get("k")), Rows()).append(row)
+            kind, dropped = str(row.get("k")), misfits(row)
+            if dropped:
+                self.misfits.update(f"{kind}.{name}" for name in dropped)
+                row = {name: value for name, value in row.items() if name not in dropped}
+            self._by_kind.setdefault(kind, Rows()).append(row)
 
     @classmethod
     def make(cls, *rows: Row) -> Record:
@@ -101,7 +109,7 @@ class Record:
 
     @cached_property
     def exit(self) -> Row:
-        """What the parent saw: `status`, `seconds`, `signal`; empty for a record without a parent."""
+        """What the parent saw: `status`, `seconds`; empty for a record without a parent."""
         rows = self.rows("exit")
         return rows[-1] if rows else {}
 
@@ -115,9 +123,9 @@ class Record:
     def sites(self) -> dict[int, Site]:
         """Lines of the user's code by number."""
         return {
-            int(row["i"]): Site(str(row["file"]), int(row["line"]), str(row.get("function", "")))
+            row["i"]: Site(row["file"], row["line"], row.get("function", ""))
             for row in self.rows("site")
-            if isinstance(row.get("i"), int) and whole(row.get("line")) >= 1 and "file" in row
+            if "i" in row and "line" in row and "file" in row
         }
 
     def site(self, index: Any) -> Site | None:
@@ -127,51 +135,46 @@ class Record:
     @cached_property
     def parameters(self) -> dict[int, Parameter]:
         """Trained tensors by number."""
-        found = {}
-        for row in self.rows("param"):
-            if not isinstance(row.get("i"), int):
-                continue
-            shape = tuple(int(size) for size in listed(row.get("shape")) if isinstance(size, int))
-            name = row.get("name") or f"tensor{list(shape)}"
-            module = row.get("module")
-            found[int(row["i"])] = Parameter(
-                int(row["i"]),
-                str(name),
-                module if isinstance(module, str) else None,
-                shape,
-                str(row.get("dtype", "")),
-                str(row.get("device", "")),
-                bool(row.get("parameter", True)),
+        return {
+            row["i"]: Parameter(
+                row["i"],
+                row.get("name") or f"tensor{row.get('shape', [])}",
+                row.get("module"),
+                tuple(row.get("shape", ())),
+                row.get("dtype", ""),
+                row.get("device", ""),
+                row.get("parameter", True),
             )
-        return found
+            for row in self.rows("param")
+            if "i" in row
+        }
 
     @cached_property
     def optimizers(self) -> list[Optimizer]:
         """Optimizers in the order they were built."""
-        return [Optimizer(self, row) for row in self.rows("optimizer") if isinstance(row.get("i"), int)]
+        return [Optimizer(self, row) for row in self.rows("optimizer") if "i" in row]
 
     @cached_property
     def steps(self) -> int:
         """Optimizer steps of all optimizers, hand-written steps included."""
         optimizer = sum(entry.steps for entry in self.optimizers)
-        by_hand = max((whole(row.get("steps")) for row in self.rows("free")), default=0)
-        seen = max((whole(row.get("steps")) for kind in ("pulse", "end") for row in self.rows(kind)), default=0)
-        return max(optimizer + by_hand, seen)
+        by_hand = max((row.get("steps", 0) for row in self.rows("free")), default=0)
+        seen = max((row.get("steps", 0) for kind in ("pulse", "end") for row in self.rows(kind)), default=0)
+        return int(max(optimizer + by_hand, seen))
 
     @cached_property
     def objectives(self) -> list[Objective]:
         """The losses that were backpropagated, by line, the most frequent first."""
         sites: dict[int | None, Rows] = {}
         for row in self.rows("objective"):
-            site = row.get("site")
-            sites.setdefault(site if isinstance(site, int) else None, Rows()).append(row)
+            sites.setdefault(row.get("site"), Rows()).append(row)
         found = [Objective(self, site, rows) for site, rows in sites.items()]
         return sorted(found, key=lambda objective: -objective.count)
 
     @cached_property
     def calls(self) -> dict[int, Row]:
         """Distinct calls of torch's loss functions by number."""
-        return {row["i"]: row for row in self.rows("call") if isinstance(row.get("i"), int)}
+        return {row["i"]: row for row in self.rows("call") if "i" in row}
 
 
 class Optimizer:
@@ -180,8 +183,8 @@ class Optimizer:
     def __init__(self, record: Record, row: Row) -> None:
         self._record = record
         self.number: int = row["i"]
-        self.kind = str(row.get("class", ""))
-        self.groups: list[Row] = [group for group in listed(row.get("groups")) if isinstance(group, dict)]
+        self.kind: str = row.get("class", "")
+        self.groups: list[Row] = row.get("groups", [])
         self.site = record.site(row.get("site"))
         counters = record.rows("steps", opt=self.number)
         self.counters: Row = counters[-1] if counters else {}
@@ -189,13 +192,13 @@ class Optimizer:
     @cached_property
     def steps(self) -> int:
         """Steps taken, as last counted."""
-        updates = [whole(row.get("n")) + 1 for row in self.updates if row.get("n") is not None]
-        return max([whole(self.counters.get("n")), *updates])
+        sampled = [row["n"] + 1 for row in self.updates if "n" in row]
+        return int(max([self.counters.get("n", 0), *sampled]))
 
     @cached_property
     def parameters(self) -> set[int]:
         """Numbers of the tensors it was given when it was built."""
-        return {p for group in self.groups for p in listed(group.get("params")) if isinstance(p, int)}
+        return {number for group in self.groups for number in group.get("params", [])}
 
     @cached_property
     def updates(self) -> Rows:
@@ -216,7 +219,7 @@ class Optimizer:
     def rates(self) -> tuple[Column, Column]:
         """(step, learning rate of the first group) wherever it was seen to change."""
         rows = self._record.rows("rate", opt=self.number)
-        first = [number(next(iter(listed(row.get("lr"))), None)) for row in rows]
+        first = [number(next(iter(row.get("lr", [])), None)) for row in rows]
         return rows.column("n"), np.array(first, dtype=np.float64)
 
     @property
@@ -235,10 +238,9 @@ class Objective:
         values: list[float] = []
         weights: list[float] = []
         for row in rows:
-            part = [number(value) for value in listed(row.get("values"))]
-            stride = number(row.get("stride"))
+            part = [number(value) for value in row.get("values", [])]
             values.extend(part)
-            weights.extend([stride if 1 <= stride <= MAX_STRIDE else 1.0] * len(part))
+            weights.extend([float(row.get("stride", 1))] * len(part))
         self.values: Column = np.array(values, dtype=np.float64)
         self.weights: Column = np.array(weights, dtype=np.float64)
 
@@ -255,12 +257,12 @@ class Objective:
     @cached_property
     def calls(self) -> list[int]:
         """Numbers of the loss-function calls that are part of it."""
-        return sorted({call for row in self.graphs for call in listed(row.get("calls")) if isinstance(call, int)})
+        return sorted({call for row in self.graphs for call in row.get("calls", [])})
 
     @cached_property
     def leaves(self) -> set[int]:
         """Numbers of all tensors that got a gradient from it."""
-        return {leaf for row in self.graphs for leaf in listed(row.get("leaves")) if isinstance(leaf, int)}
+        return {leaf for row in self.graphs for leaf in row.get("leaves", [])}
 
     def losses(self, call: int) -> Rows:
         """Sampled evaluations of one of its loss-function calls, with gradient."""
@@ -270,26 +272,15 @@ class Objective:
 def number(value: Any) -> float:
     """A number of a record: NaN and the infinities are written as words; anything else is NaN."""
     if isinstance(value, (int, float)):
-        return float(value) if isinstance(value, float) or abs(value) < OVERFLOW else np.nan
+        return float(value)
     if isinstance(value, str):
         return {"Infinity": np.inf, "-Infinity": -np.inf}.get(value, np.nan)
     return np.nan
 
 
-def whole(value: Any) -> int:
-    """A count of a record; 0 where it is none."""
-    found = number(value)
-    return int(found) if math.isfinite(found) else 0
-
-
-def listed(value: Any) -> list[Any]:
-    """A list of a record; empty where it is none."""
-    return value if isinstance(value, list) else []
-
-
 def numbers(values: Any) -> Column:
     """A list of a record as a column; empty where it is no list."""
-    return np.array([number(value) for value in listed(values)], dtype=np.float64)
+    return np.array([number(value) for value in values] if isinstance(values, list) else [], dtype=np.float64)
 
 
 def reach(row: Any, path: str) -> Any:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable
+from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.syntax import Syntax
+from rich.table import Table
 from rich.text import Text
 
-from ..conditions import Condition
 from ..diagnosis import Diagnosis, Placed
 
 WIDTH = 100  # of a report that goes to a file
@@ -32,13 +31,15 @@ def render(diagnosis: Diagnosis) -> str:
     """The full report as plain text."""
     buffer = io.StringIO()
     _print(diagnosis, Console(file=buffer, width=WIDTH, color_system=None, force_terminal=False, highlight=False))
-    return buffer.getvalue()
+    return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
 
 
 def show(diagnosis: Diagnosis, stream: TextIO) -> None:
     """The full report on a stream: with colour where that is a terminal."""
-    terminal = stream.isatty()
-    _print(diagnosis, Console(file=stream, width=None if terminal else WIDTH, highlight=False))
+    if stream.isatty():
+        _print(diagnosis, Console(file=stream, highlight=False))
+    else:
+        stream.write(render(diagnosis))
 
 
 def concise(diagnosis: Diagnosis) -> str:
@@ -50,20 +51,6 @@ def concise(diagnosis: Diagnosis) -> str:
         evidence = placed.finding.evidence[0].text if placed.finding.evidence else placed.condition.title
         lines.append(clean(f"{where}: {placed.severity} [{placed.condition.id}] {evidence}"))
     return "\n".join([*lines, clean(f"{diagnosis.verdict}: {diagnosis.summary}")])
-
-
-def table(conditions: Iterable[Condition]) -> str:
-    """All conditions, one a line."""
-    entries = list(conditions)
-    width = max(len(entry.id) for entry in entries)
-    lines = [f"{entry.id:<{width}}  {entry.severity:<7}  {entry.title}" for entry in entries]
-    return "\n".join([*lines, "", "`sgdoctor explain CONDITION` shows one page."])
-
-
-def page(condition: Condition) -> str:
-    """One condition's page."""
-    title, _, rest = condition.page.strip().partition("\n")
-    return f"{condition.id} ({condition.severity})\n{title}\n{rest}".rstrip()
 
 
 def clean(text: str) -> str:
@@ -93,18 +80,34 @@ def _print_finding(placed: Placed, console: Console, leading: bool) -> None:
     if placed.explained_by:
         head.append(f"  (follows from {', '.join(placed.explained_by)})", style="dim")
     console.print(head)
-    for entry in finding.evidence:
-        console.print(Text("  - " + clean(entry.text)))
+    rows = [("-", clean(entry.text), "") for entry in finding.evidence]
     if finding.site is not None:
-        console.print(Text(f"  at {clean(finding.site.file)}:{finding.site.line} in {clean(finding.site.function)}"))
-    for remedy, patch in placed.remedies if leading else ():
-        console.print(Text(f"  fix: {clean(remedy.title)}", style="green"))
+        site = finding.site
+        rows.append(("at", clean(f"{site.file}:{site.line} in {site.function}"), "cyan"))
+    if leading:
+        rows += [("fix", clean(remedy.title), "green") for remedy, _ in placed.remedies]
+    _print_rows(rows, console)
+    for _, patch in placed.remedies if leading else ():
         if patch:
-            if console.is_terminal:
-                console.print(Syntax(clean(patch), "diff", background_color="default"))
-            else:
-                console.print(Text("".join(f"    {line}\n" for line in clean(patch).splitlines())), end="")
+            _print_patch(clean(patch), console)
     console.print()
+
+
+def _print_rows(rows: list[tuple[str, str, str]], console: Console) -> None:
+    """Label and sentence side by side, so that a long sentence hangs under its own beginning."""
+    grid = Table.grid(padding=(0, 1), expand=False)
+    grid.add_column(width=1)
+    grid.add_column(no_wrap=True, style="dim")
+    grid.add_column()
+    for label, text, style in rows:
+        grid.add_row("", label, Text(text, style=style))
+    console.print(grid)
+
+
+def _print_patch(patch: str, console: Console) -> None:
+    for line in patch.splitlines():
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
+        console.print(Text("    " + line, style=style), soft_wrap=True)
 
 
 def _print_learning(diagnosis: Diagnosis, console: Console) -> None:
@@ -121,13 +124,11 @@ def _print_learning(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def _print_open(diagnosis: Diagnosis, console: Console) -> None:
-    if not diagnosis.not_evaluated:
-        return
-    reasons: dict[str, list[str]] = {}
-    for name, reason in diagnosis.not_evaluated:
-        reasons.setdefault(reason, []).append(name)
-    for reason, names in reasons.items():
-        console.print(Text(f"not evaluated: {', '.join(names)}: {clean(reason)}", style="dim"))
+    """The names only: most of the reasons are that the script has nothing of the kind. JSON has them all."""
+    if diagnosis.not_evaluated:
+        names = ", ".join(name for name, _ in diagnosis.not_evaluated)
+        console.print(Text(f"not evaluated: {names} (`sgdoctor report --json -` says why)", style="dim"))
+        console.print()
 
 
 def _print_verdict(diagnosis: Diagnosis, alarms: list[Placed], console: Console) -> None:
@@ -135,11 +136,23 @@ def _print_verdict(diagnosis: Diagnosis, alarms: list[Placed], console: Console)
     line.append(diagnosis.verdict, style=VERDICTS[diagnosis.verdict])
     line.append(f"  {clean(diagnosis.summary)}", style="bold")
     console.print(line)
-    if alarms and alarms[0].finding.evidence:
-        console.print(Text(f"  why:  {clean(alarms[0].finding.evidence[0].text)}"))
-    if alarms and alarms[0].remedies:
-        console.print(Text(f"  fix:  {clean(alarms[0].remedies[0][0].title)}"))
+    rows = []
     if alarms:
-        console.print(Text(f"  next: sgdoctor explain {alarms[0].condition.id}"))
+        first = alarms[0]
+        if first.finding.evidence:
+            rows.append(("why", clean(first.finding.evidence[0].text), ""))
+        if first.finding.site is not None:
+            rows.append(("at", clean(f"{first.finding.site.file}:{first.finding.site.line}"), "cyan"))
+        if first.remedies:
+            rows.append(("fix", clean(first.remedies[0][0].title), "green"))
+        rows.append(("next", f"sgdoctor explain {first.condition.id}", "bold"))
     if diagnosis.record.path is not None:
-        console.print(Text(f"  record {diagnosis.record.path}", style="dim"), soft_wrap=True)
+        rows.append(("record", clean(_relative(diagnosis.record.path)), "dim"))
+    _print_rows(rows, console)
+
+
+def _relative(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

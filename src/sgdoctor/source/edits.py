@@ -6,7 +6,6 @@ import difflib
 import re
 from typing import NamedTuple
 
-
 # Python's lines end in these three only; `str.splitlines` also splits at form feeds and a dozen other characters.
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 

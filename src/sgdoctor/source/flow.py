@@ -13,6 +13,7 @@ VALUE_METHODS = frozenset(
     "to view reshape expand squeeze unsqueeze transpose permute flatten astype type type_as repeat clamp clip add sub "
     "mul div sum mean select index_select gather masked_fill fillna split chunk movedim swapaxes".split()
 )
+Path = tuple[int, ...]
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
 
 
@@ -39,72 +40,74 @@ class Trail:
     def of(self, module: Module, node: ast.expr) -> list[Point]:
         """The expressions that a value passes through, its use first, its origin last."""
         self._points, self._seen = [], set()
-        self._follow(module, node, None)
+        self._follow(module, node, ())
         return self._points
 
-    def _follow(self, module: Module, node: ast.expr, element: int | None) -> None:
-        """`element`: which part of the value is meant, where it is a tuple."""
+    def _follow(self, module: Module, node: ast.expr, path: Path) -> None:
+        """`path`: which part of the value is meant, where it is a tuple (of tuples)."""
         if id(node) in self._seen or len(self._points) >= MAX_TRAIL:
             return
         self._seen.add(id(node))
         self._points.append(Point(module, node))
-        if isinstance(node, (ast.Tuple, ast.List)) and element is not None:
-            if element < len(node.elts):
-                self._follow(module, node.elts[element], None)
+        if isinstance(node, (ast.Tuple, ast.List)):
+            if node.elts:
+                self._follow(module, node.elts[path[0] if path and path[0] < len(node.elts) else 0], path[1:])
         elif isinstance(node, ast.Name):
-            self._follow_name(module, node, element)
+            self._follow_name(module, node, path)
         elif isinstance(node, ast.Attribute):
             if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
-                self._follow_attribute(module, node.attr, element)
+                self._follow_attribute(module, node.attr, path)
             else:
-                self._follow(module, node.value, element)
+                self._follow(module, node.value, path)
         elif isinstance(node, ast.Call):
-            self._follow_call(module, node, element)
+            self._follow_call(module, node, path)
         elif isinstance(node, ast.BinOp):
             sides = [side for side in (node.left, node.right) if not isinstance(side, ast.Constant)]
             if sides:
-                self._follow(module, sides[0], element)
+                self._follow(module, sides[0], path)
         elif isinstance(node, (ast.Subscript, ast.Starred)):
-            self._follow(module, node.value, None)
+            self._follow(module, node.value, ())
         elif isinstance(node, ast.IfExp):
-            self._follow(module, node.body, element)
+            self._follow(module, node.body, path)
         elif isinstance(node, ast.UnaryOp):
-            self._follow(module, node.operand, element)
+            self._follow(module, node.operand, path)
         elif isinstance(node, (ast.ListComp, ast.GeneratorExp)):
-            self._follow(module, node.elt, None)
+            self._follow(module, node.elt, ())
 
-    def _follow_call(self, module: Module, node: ast.Call, element: int | None) -> None:
+    def _follow_call(self, module: Module, node: ast.Call, path: Path) -> None:
         name = module.dotted(node.func)
         last = name.rpartition(".")[2]
         own = self._function(last)
-        if last in ("enumerate", "tqdm", "iter", "next", "zip", "cycle") and node.args:
-            if last == "enumerate":
-                element = None if element is None else element - 1
-            if last == "zip":
-                argument = node.args[element] if element is not None and element < len(node.args) else node.args[0]
-                self._follow(module, argument, None)
-            else:
-                self._follow(module, node.args[0], element)
+        if last == "enumerate" and node.args:
+            self._follow(module, node.args[0], path[1:])
+        elif last == "zip" and node.args:
+            position = path[0] if path and path[0] < len(node.args) else 0
+            self._follow(module, node.args[position], path[1:])
+        elif last == "DataLoader" and self._collate(module, node) is not None:
+            collate = self._collate(module, node)
+            assert collate is not None
+            self._follow_return(*collate, path)
         elif last == "TensorDataset" and node.args:
-            self._follow(module, node.args[min(element or 0, len(node.args) - 1)], None)
+            position = path[0] if path and path[0] < len(node.args) else 0
+            self._follow(module, node.args[position], ())
         elif own is not None:
-            self._follow_return(*own, element)
+            self._follow_return(*own, path)
         elif self._class(last) is not None:
             found = self._class(last)
             assert found is not None
             getitem = self._method(found[1], "__getitem__") or self._method(found[1], "__iter__")
             if getitem is not None:
-                self._follow_return(found[0], getitem, element)
+                self._follow_return(found[0], getitem, path)
             elif node.args:
-                self._follow(module, node.args[0], element)
+                self._follow(module, node.args[0], path)
         elif isinstance(node.func, ast.Attribute) and name.startswith("?") and (last in VALUE_METHODS or not node.args):
-            self._follow(module, node.func.value, element)
+            self._follow(module, node.func.value, path)
         elif node.args:
-            self._follow(module, node.args[0], element)
+            self._follow(module, node.args[0], path)
         elif node.keywords:
-            self._follow(module, node.keywords[0].value, element)
+            self._follow(module, node.keywords[0].value, path)
 
-    def _follow_return(self, module: Module, function: ast.FunctionDef, element: int | None) -> None:
+    def _follow_return(self, module: Module, function: ast.FunctionDef, path: Path) -> None:
         values = [
             node.value
             for node in ast.walk(function)
@@ -112,30 +115,25 @@ class Trail:
         ]
         if values:
             value = values[-1]
-            if isinstance(value, (ast.Tuple, ast.List)) and element is not None:
-                self._points.append(Point(module, value))
-                if element < len(value.elts):
-                    value = value.elts[element]
-                    element = None
-            self._follow(module, value, element)
+            self._follow(module, value, path)
 
-    def _follow_name(self, module: Module, node: ast.Name, element: int | None) -> None:
+    def _follow_name(self, module: Module, node: ast.Name, path: Path) -> None:
         scope = module.enclosing(node, *SCOPES)
         while scope is not None:
             found = self._definition(module, scope, node)
             if found is not None:
-                self._follow(module, found[0], found[1] if found[1] is not None else element)
+                self._follow(module, found[0], found[1] + path)
                 return
             if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 parameters = [argument.arg for argument in scope.args.args]
                 if node.id in parameters:
-                    self._follow_argument(scope, parameters, node.id, element)
+                    self._follow_argument(scope, parameters, node.id, path)
                     return
             scope = module.enclosing(scope, *SCOPES)
 
-    def _definition(self, module: Module, scope: ast.AST, use: ast.Name) -> tuple[ast.expr, int | None] | None:
-        """(value, element) of the last assignment to a name before its use, or of any where none is before."""
-        best: tuple[int, ast.expr, int | None] | None = None
+    def _definition(self, module: Module, scope: ast.AST, use: ast.Name) -> tuple[ast.expr, Path] | None:
+        """(value, path) of the last assignment to a name before its use, or of any where none is before."""
+        best: tuple[int, ast.expr, Path] | None = None
         for node in ast.walk(scope):
             pairs: list[tuple[ast.expr, ast.expr]] = []
             if isinstance(node, ast.Assign):
@@ -147,18 +145,18 @@ class Trail:
             elif isinstance(node, ast.withitem) and node.optional_vars is not None:
                 pairs = [(node.optional_vars, node.context_expr)]
             for target, value in pairs:
-                element = _element(target, use.id)
+                place = _place(target, use.id)
                 inside = module.enclosing(value, *SCOPES) is scope
-                if element == -2 or not inside or any(child is use for child in ast.walk(value)):
+                if place is None or not inside or any(child is use for child in ast.walk(value)):
                     continue
                 before = value.lineno <= use.lineno
                 rank = value.lineno if before else -value.lineno
                 if best is None or rank > best[0]:
-                    best = (rank, value, None if element == -1 else element)
+                    best = (rank, value, place)
         return None if best is None else (best[1], best[2])
 
     def _follow_argument(
-        self, function: ast.FunctionDef | ast.AsyncFunctionDef, parameters: list[str], name: str, element: int | None
+        self, function: ast.FunctionDef | ast.AsyncFunctionDef, parameters: list[str], name: str, path: Path
     ) -> None:
         position = parameters.index(name)
         for module in self._source:
@@ -175,13 +173,13 @@ class Trail:
                     continue  # who calls a module is not to be seen by name
                 for keyword in call.keywords:
                     if keyword.arg == name:
-                        self._follow(module, keyword.value, element)
+                        self._follow(module, keyword.value, path)
                         return
                 if 0 <= position - offset < len(call.args):
-                    self._follow(module, call.args[position - offset], element)
+                    self._follow(module, call.args[position - offset], path)
                     return
 
-    def _follow_attribute(self, module: Module, attribute: str, element: int | None) -> None:
+    def _follow_attribute(self, module: Module, attribute: str, path: Path) -> None:
         for node in ast.walk(module.tree):
             if not isinstance(node, ast.Assign):
                 continue
@@ -189,8 +187,15 @@ class Trail:
                 parts = list(target.elts) if isinstance(target, (ast.Tuple, ast.List)) else [target]
                 for index, part in enumerate(parts):
                     if isinstance(part, ast.Attribute) and part.attr == attribute:
-                        self._follow(module, node.value, index if len(parts) > 1 else element)
+                        self._follow(module, node.value, ((index,) if len(parts) > 1 else ()) + path)
                         return
+
+    def _collate(self, module: Module, loader: ast.Call) -> tuple[Module, ast.FunctionDef] | None:
+        """The script's own function that puts a loader's batches together."""
+        for keyword in loader.keywords:
+            if keyword.arg == "collate_fn":
+                return self._function(module.dotted(keyword.value).rpartition(".")[2])
+        return None
 
     def _function(self, name: str) -> tuple[Module, ast.FunctionDef] | None:
         for module in self._source:
@@ -214,19 +219,16 @@ class Trail:
         return None
 
 
-def _element(target: ast.expr, name: str) -> int:
-    """-1: the target is the name; n: its n-th part is; -2: it is not there. Of nested tuples the inner index counts."""
+def _place(target: ast.expr, name: str) -> Path | None:
+    """Where in a target of an assignment a name stands: () it is the target, (1, 0) the first of the second; None."""
     if isinstance(target, ast.Name):
-        return -1 if target.id == name else -2
+        return () if target.id == name else None
     if isinstance(target, (ast.Tuple, ast.List)):
         for index, part in enumerate(target.elts):
-            if isinstance(part, ast.Name) and part.id == name:
-                return index
-            if isinstance(part, (ast.Tuple, ast.List)):
-                inner = _element(part, name)
-                if inner >= 0:
-                    return index + inner if index == 1 else inner
-    return -2
+            inner = _place(part, name)
+            if inner is not None:
+                return (index, *inner)
+    return None
 
 
 def _owner(module: Module, function: ast.AST) -> str:

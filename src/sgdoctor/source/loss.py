@@ -7,7 +7,8 @@ import ast
 from .flow import Point, Trail
 from .module import Module, Source
 
-MAKERS = ("tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "LongTensor", "TensorDataset")
+CONVERSIONS = ("tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "LongTensor", "TensorDataset")
+CREATIONS = ("stack", "cat", "concatenate", "column_stack", "rand", "randn", "randint", "array", "arange", "linspace")
 
 
 def loss_call(source: Source, file: str, line: int) -> tuple[Module, ast.Call] | None:
@@ -49,8 +50,16 @@ def trails(source: Source, file: str, line: int) -> tuple[list[Point], list[Poin
 
 
 def maker(trail: list[Point]) -> Point | None:
-    """The expression on a trail where data become a tensor, the one nearest to the loss; None where none is seen."""
-    for point in trail:
-        if isinstance(point.node, ast.Call) and point.module.dotted(point.node.func).rpartition(".")[2] in MAKERS:
-            return point
+    """The expression on a trail where data become what the loop is fed with; None where none is seen.
+
+    A conversion to a tensor first, then what a dataset returns, then where the numbers are put together.
+    """
+    for names in (CONVERSIONS, None, CREATIONS):
+        for point in trail:
+            if names is None:
+                if isinstance(point.module.parents.get(point.node), ast.Return) and isinstance(point.node, ast.Tuple):
+                    return point
+            elif isinstance(point.node, ast.Call):
+                if point.module.dotted(point.node.func).rpartition(".")[2] in names:
+                    return point
     return None

@@ -199,9 +199,10 @@ class Source:
                     position = path[len(path) - path[::-1].index(attributes[-1]) :]
                     return module, self._entry(module, found, position)
             elif path:
-                for call in module.calls("torch.nn.Sequential"):
+                calls = sorted(module.calls("torch.nn.Sequential"), key=lambda call: self._is_part(module, call))
+                for call in calls:
                     entry = self._entry(module, call, path)
-                    if entry is not call and self._is_whole_model(module, call):
+                    if entry is not call:
                         return module, entry
         return None
 
@@ -215,12 +216,12 @@ class Source:
         return None
 
     @staticmethod
-    def _is_whole_model(module: Module, call: ast.Call) -> bool:
-        """Whether a Sequential is no part of another module: only then parameters are called `0.weight`."""
+    def _is_part(module: Module, call: ast.Call) -> bool:
+        """Whether a Sequential looks like part of another module: the parameters of a whole model are `0.weight`."""
         outer = module.enclosing(call, ast.Call, ast.stmt)
         targets = outer.targets if isinstance(outer, ast.Assign) else [getattr(outer, "target", None)]
-        attribute = any(isinstance(target, ast.Attribute) for target in targets)
-        return not attribute and not (isinstance(outer, ast.Call) and module.dotted(outer.func).endswith(CONTAINERS))
+        nested = isinstance(outer, ast.Call) and module.dotted(outer.func).endswith(CONTAINERS)
+        return nested or any(isinstance(target, ast.Attribute) for target in targets)
 
     @staticmethod
     def _entry(module: Module, node: ast.stmt | ast.expr, position: list[str]) -> ast.stmt | ast.expr:

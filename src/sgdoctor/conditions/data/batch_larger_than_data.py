@@ -137,10 +137,16 @@ def _constants(tree: ast.Module) -> dict[str, float]:
     """Names that are assigned one number at module level."""
     found: dict[str, float] = {}
     for node in tree.body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            value = node.value
-            if isinstance(value, ast.Constant) and isinstance(value.value, (int, float)):
-                found[node.targets[0].id] = float(value.value)
+        if not isinstance(node, ast.Assign):
+            continue
+        target, value = node.targets[0], node.value
+        pairs = [(target, value)]
+        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+            pairs = list(zip(target.elts, value.elts))
+        for name, constant in pairs:
+            if isinstance(name, ast.Name) and isinstance(constant, ast.Constant):
+                if isinstance(constant.value, (int, float)):
+                    found[name.id] = float(constant.value)
     return found
 
 

@@ -81,7 +81,7 @@ def in_run(record: Record, source: Source) -> Answer:
             outputs, _ = trails(source, objective_line.file, objective_line.line)
             made = maker(outputs)
             if made is not None:
-                site = site_of(record, made)
+                site = site_of(made)
                 break
     yield Finding(site, tuple(evidence), 0.95, subject=text)
 

@@ -108,7 +108,7 @@ def _site(record: Record, source: Source, crashed: Site | None) -> Site | None:
         return None
     _, target = trails(source, crashed.file, crashed.line)
     made = maker(target)
-    return site_of(record, made) if made is not None else crashed
+    return site_of(made) if made is not None else crashed
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

@@ -80,6 +80,10 @@ def in_run(
         if not ratio * entry.count > min_travel:
             yield NotEvaluated("the weights have hardly moved")
             continue
+        own = sorted({name for row in entry.objective.graphs for name in row.get("custom") or [] if "::" not in name})
+        if own:
+            yield NotEvaluated(f"{own[0].removesuffix('Backward')} has a derivative of its own, which may be what is wrong")
+            continue
         slope, _ = entry.trend
         if np.isfinite(slope) and -slope * entry.count / 2 > max_slope * entry.baseline * entry.scale:
             yield NotEvaluated("the loss still falls")
@@ -128,9 +132,9 @@ def _site(record: Record, source: Source, entry: Progress) -> Site | None:
     for trail, names in ((target, RANDOM), (target, SHUFFLES), (outputs, SHUFFLES)):
         found = _call_on(trail, names)
         if found is not None:
-            return site_of(record, found)
+            return site_of(found)
     made = maker(target)
-    return site_of(record, made) if made is not None else loss
+    return site_of(made) if made is not None else loss
 
 
 def _call_on(trail: list[Point], names: tuple[str, ...]) -> Point | None:
@@ -156,4 +160,5 @@ CONDITION = Condition(
     in_run=in_run,
     remedies=remedies,
     by_learning=True,
+    by_exclusion=True,
 )

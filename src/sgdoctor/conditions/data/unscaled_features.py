@@ -115,8 +115,8 @@ def _site(record: Record, source: Source, entry: Progress) -> Site | None:
     outputs, _ = trails(source, loss.file, loss.line)
     made = maker(outputs)
     if made is not None:
-        return site_of(record, made)
-    return site_of(record, outputs[-1]) if outputs else loss
+        return site_of(made)
+    return loss
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

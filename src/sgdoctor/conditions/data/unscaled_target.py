@@ -101,7 +101,7 @@ def _site(record: Record, source: Source, entry: Progress) -> Site | None:
     _, target = trails(source, loss.file, loss.line)
     made = maker(target)
     if made is not None:
-        return site_of(record, made)
+        return site_of(made)
     return loss
 
 

@@ -91,7 +91,7 @@ def in_run(
 
 def _site(record: Record, source: Source, place: Activation, from_start: bool) -> Site | None:
     """The initialiser where they were dead from the start; else the layer in front of them."""
-    made = initialiser_site(record, source, "constant", "uniform", "normal", "fill") if from_start else None
+    made = initialiser_site(source, "constant", "uniform", "normal", "fill") if from_start else None
     return made or layer_site(record, source, place.parameter)
 
 

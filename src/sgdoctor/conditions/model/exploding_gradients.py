@@ -88,10 +88,11 @@ def in_run(
 
 def _site(record: Record, source: Source, places: list[int]) -> Site | None:
     """The initialiser that made the weights large; else the layer whose weight multiplies again and again."""
-    made = initialiser_site(record, source, "normal", "uniform", "constant", "orthogonal")
+    most = max(places, key=places.count) if places else None
+    known = record.parameters.get(most) if most is not None else None
+    made = initialiser_site(source, "normal", "uniform", "constant", "orthogonal", of=known.name if known else "")
     if made is not None:
         return made
-    most = max(set(places), key=places.count) if places else None
     return layer_site(record, source, most)
 
 

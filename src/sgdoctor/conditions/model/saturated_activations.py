@@ -89,7 +89,7 @@ def in_run(
 def _site(record: Record, source: Source, place: Activation, from_start: bool) -> Site | None:
     """The initialiser, where it began so and there is one; else the activation's own line."""
     if from_start:
-        made = initialiser_site(record, source, "normal", "uniform", "constant", "xavier_uniform", "xavier_normal")
+        made = initialiser_site(source, "normal", "uniform", "constant", "xavier_uniform", "xavier_normal")
         if made is not None:
             return made
     names = {

@@ -86,7 +86,7 @@ def in_run(
         names = [str(layer_name(record, parameter)) for parameter in alike]
         state = "all their weights are still zero" if zero else "all their rows are still equal"
         yield Finding(
-            initialiser_site(record, source, "zeros", "constant", "ones", "fill", "zero")
+            initialiser_site(source, "zeros", "constant", "ones", "fill", "zero", of=record.parameters[alike[0]].name)
             or layer_site(record, source, alike[0]),
             (
                 Evidence(

@@ -63,6 +63,7 @@ class Losses:
         if result.requires_grad and len(self.recent) < 64:
             self.recent.append((call, result.grad_fn, site))
         if self._transformed(output, result):
+            self._functional(call, site, result)
             return
         graded = bool(result.requires_grad)
         if not self._observer.sampler.due(("loss", site, graded)):
@@ -126,6 +127,20 @@ class Losses:
         return functorch is not None and (
             functorch.is_functorch_wrapped_tensor(output) or functorch.is_functorch_wrapped_tensor(result)
         )
+
+    def _functional(self, call: int, site: int | None, result: Any) -> None:
+        """A loss under torch.func.grad: there will be no backward(), so that the call itself is the objective."""
+        functorch = self._torch._C._functorch
+        value = result
+        while functorch.is_gradtrackingtensor(value):
+            value = functorch.get_unwrapped(value)
+        if functorch.is_functorch_wrapped_tensor(value) or value.numel() != 1 or value is result:
+            return
+        number = self._observer.sampler.count(("functional", site))
+        if not number:
+            self._observer.write({"k": "graph", "site": site, "n": 0, "step": 0, "root": "functional", "calls": [call]})
+        self._observer.sampler.due(("functional", site))
+        self._observer.loop.on_objective(site, float(value) if value.device.type == "cpu" else value.detach())
 
     def _describe_output(self, row: dict[str, Any], name: str, output: Any) -> None:
         if output.numel() == 0 or not output.is_floating_point():

@@ -41,6 +41,8 @@ class Modes:
         """A dropout or batch-norm function ran. `graded`: autograd is on; `trains`: its input or weight needs gradient."""
         frame = sys._getframe(3)
         site = self._observer.sites.of_root_call(frame)
+        if site is None:
+            return
         layer = (frame.f_code, frame.f_lineno, id(frame.f_locals.get("self")) if kind == "module" else 0)
         key = (site, kind, active, graded, trains)
         place = self._places.get(key)

@@ -54,6 +54,8 @@ class Network:
             "calls": sorted({fns[node] for node in graph.nodes if node in fns}),
             "nodes": len(graph.nodes),
             "truncated": graph.truncated,
+            # Names of torch's own nodes end in a digit; those of the user's autograd.Function do not.
+            "custom": sorted({node.name() for node in graph.nodes if not node.name()[-1].isdigit()})[:8],
             "opaque": any(node.name().startswith("CompiledFunction") for node in graph.nodes[:50]),
         }
         # The size of the batch changes from one to the next: it alone does not make another graph.
