@@ -2,8 +2,6 @@
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
-# Ordinary wheels for Linux bring 2 GB of CUDA that the tests never touch.
-CPU_WHEELS ?= https://download.pytorch.org/whl/cpu
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -22,7 +20,7 @@ setup: .venv/ready  ## A .venv with torch, the package and what its tests need
 	@echo "Setting up .venv with $(TORCH); a few minutes, once."
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --upgrade "pip>=25.1"
-	@$(PIP) install --retries 1 --extra-index-url $(CPU_WHEELS) $(TORCH)
+	@$(PIP) install $(TORCH)
 	@$(PIP) install --editable . --group dev
 	@touch $@
 

@@ -7,6 +7,8 @@ A script's expectations stand in the script: `# expect: <condition>` on the line
 from __future__ import annotations
 
 import argparse
+import gzip
+import json
 import os
 import re
 import shutil
@@ -14,7 +16,11 @@ import sys
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from sgdoctor.diagnosis import diagnose
+from sgdoctor.process import Plan, run
+from sgdoctor.record import Record, load
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / ".sgdoctor" / "clinic"
@@ -31,9 +37,19 @@ class Case(NamedTuple):
     verdict: str | None
 
     @property
+    def script(self) -> Path:
+        """The script."""
+        return ROOT / "clinic" / self.name
+
+    @property
     def record(self) -> Path:
-        """Where its record is kept."""
+        """Where its record is written when it runs here."""
         return RECORDS / self.name.replace("/", "__").removesuffix(".py")
+
+    @property
+    def stored(self) -> Path:
+        """The small copy of its record that is kept beside it."""
+        return self.script.with_suffix(".record.gz")
 
 
 class Outcome(NamedTuple):
@@ -63,8 +79,6 @@ def cases(only: Iterable[str] = ()) -> list[Case]:
 
 def record(case: Case) -> None:
     """Run the script under observation, in the project's root, its output thrown away."""
-    from sgdoctor.process import Plan, run
-
     os.chdir(ROOT)
     os.environ.update(OMP_NUM_THREADS="1", SGDOCTOR_STRICT="1")
     shutil.rmtree(case.record, ignore_errors=True)
@@ -81,12 +95,32 @@ def record(case: Case) -> None:
             os.close(descriptor)
 
 
-def judge(case: Case) -> Outcome:
-    """Diagnose the record of a case and compare with what is expected."""
-    from sgdoctor.diagnosis import diagnose
-    from sgdoctor.record import load
+def store(case: Case) -> None:
+    """Keep a small copy of the record beside the script: numbers to five digits, packed."""
+    rows = load(case.record)
+    text = "".join(
+        json.dumps(_rounded(row)) + "\n" for kind in rows.kinds() for row in rows.rows(kind) if kind != "pulse"
+    )
+    case.stored.write_bytes(gzip.compress(text.encode(), mtime=0))
 
-    diagnosis = diagnose(load(case.record), strict=True)
+
+def restore(case: Case) -> Record:
+    """The stored record of a case."""
+    text = gzip.decompress(case.stored.read_bytes()).decode()
+    return Record([json.loads(line) for line in text.splitlines()])
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(entry) for key, entry in value.items()}
+    return [_rounded(entry) for entry in value] if isinstance(value, list) else value
+
+
+def judge(case: Case, record: Record) -> Outcome:
+    """Diagnose the record of a case and compare with what is expected."""
+    diagnosis = diagnose(record, strict=True)
     findings = tuple(
         (
             placed.condition.id,
@@ -130,13 +164,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("only", nargs="*", help="parts of script paths; all scripts by default")
     parser.add_argument("--keep", action="store_true", help="judge the records there are; record only what is missing")
+    parser.add_argument("--store", action="store_true", help="keep small copies beside the scripts, for the fast tests")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     chosen = cases(options.only)
     waiting = [case for case in chosen if not (options.keep and case.record.is_dir())]
     with ProcessPoolExecutor(options.workers) as pool:
         list(pool.map(record, waiting))
-    outcomes = [judge(case) for case in chosen]
+    outcomes = [judge(case, load(case.record)) for case in chosen]
+    if options.store:
+        for case in chosen:
+            store(case)
     for outcome in outcomes:
         said = " ".join(
             f"{'(' if role == 'consequence' else ''}{name}:{line}{')' if role == 'consequence' else ''}"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-import clinic
 import numpy as np
 
+import clinic
 from sgdoctor.record import load, progress
 from sgdoctor.record.inputs import doors
 from sgdoctor.record.steps import Steps, activations, depth_ratio
@@ -24,7 +24,8 @@ def main() -> None:
     """One line a script: learning, step sizes, depth, activations, inputs."""
     print(
         f"{'script':<52} {'n':>5} {'first':>8} {'last':>8} {'base':>8} {'skill':>6} {'best':>6} {'gap':>6} "
-        f"{'ratio':>8} {'over':>6} {'cos':>5} {'depth':>8} {'dead':>5} {'flat':>5} {'rms':>8} {'spread':>8} {'stale':>5}"
+        f"{'ratio':>8} {'over':>6} {'cos':>5} {'depth':>8} {'dead':>5} {'flat':>5} {'rms':>8} {'spread':>8} "
+        f"{'stale':>5}"
     )
     for case in clinic.cases(sys.argv[1:]):
         if not case.record.is_dir():
@@ -51,7 +52,8 @@ def main() -> None:
         print(
             f"{case.name[:52]:<52} {first.count:>5} {first.first:>8.3g} {first.last:>8.3g} {first.baseline:>8.3g} "
             f"{first.skill:>6.2f} {first.best_skill:>6.2f} {first.gap:>6.2f} {median(steps.ratios):>8.1e} "
-            f"{median(steps.overshoot):>6.2f} {median(steps.agreement):>5.2f} {median(depth_ratio(record, site)):>8.1e} "
+            f"{median(steps.overshoot):>6.2f} {median(steps.agreement):>5.2f} "
+            f"{median(depth_ratio(record, site)):>8.1e} "
             f"{dead:>5.2f} {flat:>5.2f} {rms:>8.2g} {spread:>8.2g} {sum(steps.stale.column('norm') > 0):>5}"
         )
 

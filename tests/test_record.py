@@ -16,8 +16,10 @@ from hypothesis import given
 
 from sgdoctor import RecordError
 from sgdoctor.record import Progress, Record, load, progress
+from sgdoctor.record.inputs import doors
 from sgdoctor.record.record import SCHEMA, number, numbers, reach
 from sgdoctor.record.schema import FIELDS, misfits
+from sgdoctor.record.steps import Steps, activations, depth_ratio
 
 
 def seen(thing: Any) -> dict[str, Any]:
@@ -36,10 +38,17 @@ def look_at(record: Record) -> None:
             seen(parameter)
         for optimizer in record.optimizers:
             seen(optimizer)
+        for steps in [Steps(record, each) for each in (None, *record.optimizers)]:
+            seen(steps)
         for objective in record.objectives:
             seen(objective)
             for call in objective.calls:
                 objective.losses(call).column("output.spread")
+            for door in doors(record, objective.number):
+                seen(door)
+            assert len(depth_ratio(record, objective.number)) <= len(record.rows("signal"))
+            for place in activations(record, objective.number):
+                assert place.width >= 0 and len({len(column) for column in place.columns.values()}) == 1
         for entry in progress(record):
             seen(entry)
         for row in record.rows("exception"):

@@ -12,10 +12,11 @@ from typing import Any
 from .conditions import catalogue, condition
 from .diagnosis import Diagnosis
 from .diagnosis import diagnose as _diagnose
-from .process import PARENT_FILE, Plan, source_rows
+from .process import Plan, source_rows
 from .process import run as _run
 from .record import Record
 from .record import load as _load
+from .record.reader import PARENT_FILE
 
 
 def run(script: str | os.PathLike[str], args: Sequence[str] = (), **options: Any) -> Record:
@@ -32,7 +33,9 @@ def diagnose(
 ) -> Diagnosis:
     """What a record shows. `select`/`ignore`: ids of conditions. Raises RecordError, UsageError."""
     strict = os.environ.get("SGDOCTOR_STRICT") == "1"
-    return _diagnose(record if isinstance(record, Record) else load(record), select=select, ignore=ignore, strict=strict)
+    return _diagnose(
+        record if isinstance(record, Record) else load(record), select=select, ignore=ignore, strict=strict
+    )
 
 
 def load(path: str | os.PathLike[str]) -> Record:

@@ -12,8 +12,15 @@ def command(condition: str | None) -> None:
 
     Without an argument: a table of all conditions.
     """
-    from ..conditions import catalogue
-    from ..conditions import condition as find
-    from ..report import pages
+    from ..pages import page, pages
 
-    click.echo(pages.table(catalogue().values()) if condition is None else pages.page(find(condition)))
+    if condition is not None:
+        found = page(condition)
+        _, _, rest = found.text.strip().partition("\n")
+        click.echo(f"{found.id} ({found.severity})\n{found.title}.\n{rest}".rstrip())
+        return
+    entries = pages()
+    width = max(len(entry.id) for entry in entries)
+    for entry in entries:
+        click.echo(f"{entry.id:<{width}}  {entry.severity:<7}  {entry.title}")
+    click.echo("\n`sgdoctor explain CONDITION` shows one page.")

@@ -1,4 +1,4 @@
-"""What is said while the script still runs: a status in the terminal's title, and each finding once, when it is sure."""
+"""What is said while the script runs: a status in the terminal's title, and each sure finding once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import click
 
 from ..api import diagnose
 from ..record import Record
+from ..report.untrusted import line
 
 SURE = 0.9  # confidence from which a finding is said before the run is over
 LOOKS = 2  # times in a row it must have been found
 
 
 class Live:
-    """Looks at the record so far. The title of the terminal is the one place that never mixes with the script's output."""
+    """Looks at the record so far. The terminal's title is the one place that never mixes with the script's output."""
 
     def __init__(self, select: tuple[str, ...], ignore: tuple[str, ...], stop_on: tuple[str, ...], quiet: bool) -> None:
         self._select, self._ignore, self._stop_on = select, ignore, stop_on
@@ -36,7 +37,7 @@ class Live:
                     self._said.add(name)
                     site = placed.finding.site
                     where = f" ({site.file}:{site.line})" if site else ""
-                    click.secho(f"sgdoctor: {placed.condition.title}{where}", err=True, fg="yellow")
+                    click.secho(line(f"sgdoctor: {placed.condition.title}{where}"), err=True, fg="yellow")
         return any(self._seen.get(name, 0) >= LOOKS for name in self._stop_on)
 
     def close(self) -> None:

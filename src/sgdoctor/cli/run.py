@@ -32,7 +32,9 @@ EXIT_FOUND = 10
     metavar="PERCENT",
     help="Share of the run's time that close looks may take (default 2).",
 )
-@click.option("--stop-on", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="End the run on these.")
+@click.option(
+    "--stop-on", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="End the run on these."
+)
 @click.option("--exit-on", type=click.Choice(["warning", "error"]), help=f"Exit with {EXIT_FOUND} on such findings.")
 @click.option("--python", default=sys.executable, metavar="PATH", help="Interpreter for the script.")
 @click.option("--quiet", is_flag=True, help="Print nothing of ours.")

@@ -6,7 +6,7 @@ import pkgutil
 from functools import cache
 from importlib import import_module
 
-from ..errors import UsageError
+from ..pages import page
 from . import condition as condition_module
 from .condition import Condition
 
@@ -30,11 +30,4 @@ def catalogue() -> dict[str, Condition]:
 
 def condition(name: str) -> Condition:
     """The condition with this id; raises UsageError with the nearest ids where there is none."""
-    found = catalogue().get(name)
-    if found is None:
-        import difflib
-
-        near = difflib.get_close_matches(name, catalogue(), 3)
-        hint = f"; did you mean {', '.join(near)}?" if near else "; `sgdoctor explain` lists them"
-        raise UsageError(f"there is no condition {name!r}{hint}")
-    return found
+    return catalogue()[page(name).id]

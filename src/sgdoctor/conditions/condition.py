@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -73,7 +73,7 @@ class Condition:
     structural: bool = False
     by_learning: bool = False
     by_exclusion: bool = False
-    remedies: Callable[[Finding, Source], Iterator[Remedy]] | None = None
+    remedies: Callable[[Finding, Source], Iterable[Remedy]] | None = None
     page: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:

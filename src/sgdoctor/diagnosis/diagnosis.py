@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
 
 from ..conditions import Condition, Finding, NotEvaluated, Remedy, catalogue, condition
 from ..errors import UsageError
@@ -63,6 +66,13 @@ def diagnose(
 
     `strict`: let a condition's own error out (tests); otherwise it becomes a reason not to have evaluated it.
     """
+    # Records hold NaN and infinities by nature: arithmetic with them is meant, and numpy need not say so.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return _diagnose(record, select, ignore, strict)
+
+
+def _diagnose(record: Record, select: Iterable[str], ignore: Iterable[str], strict: bool) -> Diagnosis:
     source = Source({str(row["file"]): str(row["text"]) for row in record.rows("source") if "file" in row})
     fired: list[tuple[Condition, Finding]] = []
     open_questions: dict[str, str] = {}
@@ -116,7 +126,7 @@ def _allowed(fired: list[tuple[Condition, Finding]], source: Source) -> list[tup
 def _judgeable(
     fired: list[tuple[Condition, Finding]], open_questions: dict[str, str]
 ) -> list[tuple[Condition, Finding]]:
-    """Without what cannot be judged beside the others: learning under a broken loop, the rest where there is a cause."""
+    """Without what cannot be judged beside the others: learning in a broken loop, leftovers where there is a cause."""
     structural = [entry.id for entry, _ in fired if entry.structural]
     kept = []
     for entry, finding in fired:
@@ -144,9 +154,7 @@ def _ordered(fired: list[tuple[Condition, Finding]], source: Source, strict: boo
     return placed
 
 
-def _remedies(
-    entry: Condition, finding: Finding, source: Source, strict: bool
-) -> Iterable[tuple[Remedy, str | None]]:
+def _remedies(entry: Condition, finding: Finding, source: Source, strict: bool) -> Iterable[tuple[Remedy, str | None]]:
     if entry.remedies is None:
         return
     try:

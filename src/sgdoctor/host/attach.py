@@ -6,11 +6,13 @@ import importlib.abc
 import importlib.util
 import os
 import sys
+import weakref
 from typing import Any
 
-from .observer import Observer, Stop
+from .frames import peel, unseen
+from .observer import Observer
 
-__all__ = ["Observation", "Stop"]
+__all__ = ["Observation"]
 
 
 class Observation:
@@ -23,7 +25,8 @@ class Observation:
         self.observer = Observer(**config)
         self._patches: Any = None
         self._finder: _TorchFinder | None = None
-        os.register_at_fork(after_in_child=self.observer.leave_to_parent)
+        leave = weakref.WeakMethod(self.observer.leave_to_parent)  # what is registered there stays for ever
+        os.register_at_fork(after_in_child=lambda: (method := leave()) and method())
 
     def start(self, **facts: Any) -> None:
         """Open the record, and attach now or as soon as the script imports torch."""
@@ -36,16 +39,16 @@ class Observation:
             sys.meta_path.insert(0, self._finder)
 
     def _attach(self, torch: Any) -> None:
-        from .patches import Patches
-
         with self.observer.guard("attach"):
+            from .patches import Patches
+
             self.observer.attach(torch)
             self._patches = Patches(self.observer)
             self._patches.install(torch)
 
     def raised(self, error: BaseException) -> None:
         """The script ended with an exception."""
-        self.observer.handle("raised", error)
+        self.observer.guarded("raised", self.observer.raised)(error)
 
     def finish(self, how: str, status: int | None = 0) -> None:
         """Take everything off and close the record."""
@@ -85,7 +88,12 @@ class _Announcing(importlib.abc.Loader):
     def create_module(self, spec: Any) -> Any:
         return self._loader.create_module(spec)
 
+    @unseen
     def exec_module(self, module: Any) -> None:
         module.__spec__.loader = module.__loader__ = self._loader
-        self._loader.exec_module(module)
+        try:
+            self._loader.exec_module(module)
+        except BaseException as error:
+            peel(error)
+            raise
         self._loaded(module)

@@ -2,8 +2,13 @@
 
 Started by path as `python launch.py CONFIG (SCRIPT | -m MODULE) [ARGS...]`, CONFIG being JSON: see `main`.
 """
+# ruff: noqa: E402
 
 from __future__ import annotations
+
+import sys
+
+LOADED_BY_PYTHON = frozenset(sys.modules)
 
 import atexit
 import importlib.machinery
@@ -11,7 +16,6 @@ import importlib.util
 import json
 import os
 import signal
-import sys
 import types
 from typing import Any
 
@@ -21,33 +25,26 @@ PACKAGE = "_sgdoctor_host"
 def main() -> None:
     """Read the configuration, become the script, and leave as it would have left."""
     config = json.loads(sys.argv[1])
+    del sys.orig_argv[-len(sys.argv) : 2 - len(sys.argv)]
     module_wanted = sys.argv[2] == "-m"
-    sys.argv = sys.argv[3:] if module_wanted else sys.argv[2:]
+    del sys.argv[: 3 if module_wanted else 2]
     target = sys.argv[0]
-    host = _load_host()
-    observation = host.Observation(config)
-    observation.start(script=target, argv=list(sys.argv[1:]), python=sys.version.split()[0])
-    status: int | None = 0
-    how = "completed"
+    observation = _load_host().Observation(config)
+    observation.start(script=target, argv=sys.argv[1:], python=sys.version.split()[0])
+    end: list[Any] = ["completed", 0]
+    # Registered first, so run last: what threads and the script's own exit functions train is still seen.
+    atexit.register(lambda: observation.finish(*end))
     try:
         _run_module(target) if module_wanted else _run_script(target)
-    except host.Stop:
-        how = "stopped"
     except SystemExit as left:
         status = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
-        observation.finish("completed" if status == 0 else "exited", status)
-        left.__traceback__ = None
+        end[:] = "completed" if status == 0 else "exited", status
         raise
     except BaseException as error:
-        how, status = "raised", 1
+        end[:] = "raised", 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
+        _peel(error)
         observation.raised(error)
-        _report(error)
-        if isinstance(error, KeyboardInterrupt):
-            status = 128 + signal.SIGINT
-            atexit.register(_die_of_interrupt)
-    observation.finish(how, status)
-    if status:
-        sys.exit(status)
+        raise
 
 
 def _load_host() -> Any:
@@ -64,81 +61,82 @@ def _load_host() -> Any:
 
 def _run_script(path: str) -> None:
     """`python path`: sys.path[0] is the script's folder, `__main__` a real module that pickling can find."""
-    folder = os.path.dirname(os.path.realpath(path))
-    _replace_first_path(folder)
     if os.path.isdir(path) or path.endswith((".zip", ".pyz")):
-        import runpy
-
-        _replace_first_path(path)
-        runpy.run_path(path, run_name="__main__")
+        _replace_first_path(os.path.abspath(path))
+        _run_module("__main__", alter_argv=False)
         return
+    _replace_first_path(os.path.dirname(os.path.realpath(path)))
     with open(path, "rb") as file:
         source = file.read()
-    path = os.path.abspath(path)  # as the interpreter has it since 3.9, whatever sys.argv[0] says
-    module = _fresh_main()
-    module.__file__ = path
-    module.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
-    module.__dict__["__builtins__"] = sys.modules["builtins"]
-    code = compile(source, path, "exec", dont_inherit=True)
-    exec(code, module.__dict__)
+    path = os.path.join(os.getcwd(), path)  # as the interpreter has it, whatever sys.argv[0] says
+    names = _fresh_main().__dict__
+    names.update(__file__=path, __loader__=importlib.machinery.SourceFileLoader("__main__", path))
+    exec(compile(source, path, "exec", dont_inherit=True), names)
 
 
-def _run_module(name: str) -> None:
+def _run_module(name: str, alter_argv: bool = True) -> None:
     """`python -m name`."""
+    if alter_argv:
+        _replace_first_path(os.getcwd())
+        sys.argv[0] = "-m"  # until the module is found
+    _fresh_main()
     import runpy
 
-    _replace_first_path(os.getcwd())
-    # alter_sys keeps `__main__` in sys.modules only while it runs, which is what pickling and spawning need.
-    runpy._run_module_as_main(name, alter_argv=True)  # type: ignore[attr-defined]
+    runpy._run_module_as_main(name, alter_argv=alter_argv)  # type: ignore[attr-defined]
 
 
 def _fresh_main() -> Any:
     module = types.ModuleType("__main__")
-    module.__dict__.update(__spec__=None, __package__=None, __cached__=None, __annotations__={})
+    names: dict[str, Any] = {"__builtins__": sys.modules["builtins"], "__cached__": None}
+    if sys.version_info < (3, 14):
+        names["__annotations__"] = {}
+    module.__dict__.update(names)
     sys.modules["__main__"] = module
     return module
 
 
 def _replace_first_path(folder: str) -> None:
     # The interpreter put this file's folder there (unless told not to by -P or PYTHONSAFEPATH).
-    here = os.path.dirname(os.path.abspath(__file__))
-    if sys.path and os.path.abspath(sys.path[0]) == here:
-        sys.path[0] = folder
-    elif not getattr(sys.flags, "safe_path", False):
-        sys.path.insert(0, folder)
+    if getattr(sys.flags, "safe_path", False):
+        return
+    sys.path[0] = folder
+    _unload_shadowed(folder)
 
 
-def _report(error: BaseException) -> None:
-    """Hand the exception to the script's own excepthook, without our frames in its traceback."""
-    traceback = _without_own_frames(error.__traceback__)
-    error.__traceback__ = traceback
-    try:
-        sys.excepthook(type(error), error, traceback)
-    except BaseException as failure:  # a broken hook: the interpreter prints both, and so do we
-        print("Error in sys.excepthook:", file=sys.stderr)
-        sys.__excepthook__(type(failure), failure, _without_own_frames(failure.__traceback__))
-        print("\nOriginal exception was:", file=sys.stderr)
-        sys.__excepthook__(type(error), error, traceback)
+def _unload_shadowed(folder: str) -> None:
+    """Forget modules that only we have imported, where the script has one of its own by that name: `signal.py`."""
+    for name in set(sys.modules) - LOADED_BY_PYTHON:
+        path = os.path.join(folder, name.partition(".")[0])
+        if os.path.exists(path + ".py") or os.path.exists(os.path.join(path, "__init__.py")):
+            del sys.modules[name]
 
 
-def _without_own_frames(traceback: Any) -> Any:
-    kept = []
-    while traceback is not None:
-        name = traceback.tb_frame.f_code.co_filename
-        ours = name == os.path.abspath(__file__) or name == __file__ or "<sgdoctor" in name or "runpy" in name
-        if not ours:
-            kept.append(traceback)
+def _peel(error: BaseException) -> None:
+    """Take our entries off a traceback; Python 3.11 and later re-raise what is left."""
+    traceback = error.__traceback__
+    while traceback is not None and traceback.tb_frame.f_globals is globals():
         traceback = traceback.tb_next
-    for entry, following in zip(kept, [*kept[1:], None]):
-        entry.tb_next = following
-    return kept[0] if kept else None
+    error.__traceback__ = traceback
 
 
-def _die_of_interrupt() -> None:
-    """What the interpreter does after an unhandled KeyboardInterrupt: end by the signal itself."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGINT)
+def _peel_when_reported() -> None:
+    """Python 3.10 puts our entries back: have them taken off once more, before the script's own excepthook."""
+    hook = sys.excepthook
+
+    def report(kind: type[BaseException], error: BaseException, traceback: Any) -> None:
+        _peel(error)
+        sys.last_traceback = error.__traceback__
+        hook(kind, error, error.__traceback__)
+
+    sys.excepthook = report
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except BaseException as error:
+        if sys.version_info < (3, 11) and hasattr(sys, "excepthook"):
+            _peel_when_reported()
+        # The last frame there is: with its entry gone, the interpreter reports what `python script.py` reports.
+        _peel(error)
+        raise

@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter
+from time import monotonic, perf_counter
+from types import FrameType
 from typing import Any
 
+from .frames import raised_by_signal
 from .graph import Graph
-from .probes.crash import Crash
-from .probes.gradients import Gradients
-from .probes.loaders import Loaders
-from .probes.loop import Loop
-from .probes.loss import Losses
-from .probes.modes import Modes
-from .probes.network import Network
-from .probes.parameters import Parameters
-from .probes.updates import Updates
+from .probes import BASE, PROBES, Absent
 from .sampler import Sampler
 from .sites import Sites
 from .writer import Writer
 
 SCHEMA = 1
-PROBES: dict[str, Callable[[Any], Any]] = {
-    "parameters": Parameters,
-    "losses": Losses,
-    "network": Network,
-    "gradients": Gradients,
-    "updates": Updates,
-    "modes": Modes,
-    "loaders": Loaders,
-    "loop": Loop,
-    "crash": Crash,
-}
-BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs
+FLUSH_SECONDS = 0.15  # rows wait at most this long for the next event (the promise is 200 ms)
+EARLY_SECONDS = 0.02  # and less at first: a script killed after a blink still leaves something to read
+EARLY_FLUSHES = 50
+
+# What a backward pass is about to go through (None where it is not looked at closely), its line, its number there.
+Begun = tuple["Graph | None", "int | None", int]
 
 
-class Stop(BaseException):
-    """Ends a script after the steps it was given; not an Exception, so that ordinary handlers let it through."""
+class Stop(SystemExit):
+    """Ends a script after the steps it was given.
+
+    Not an Exception, so that ordinary handlers let it through; a SystemExit, so that a thread ends without a word.
+    """
 
 
 class Observer:
@@ -48,6 +38,16 @@ class Observer:
     `signals`: names from the table of signals that someone needs; a probe none of whose signals is named is not attached.
     `budget`: share of the run's time that close looks may take. `max_steps`: optimizer steps after which to stop.
     """
+
+    parameters: Any
+    losses: Any
+    network: Any
+    gradients: Any
+    updates: Any
+    modes: Any
+    loaders: Any
+    loop: Any
+    crash: Any
 
     def __init__(
         self,
@@ -62,20 +62,30 @@ class Observer:
     ) -> None:
         self.torch: Any = None
         self.active = True
+        self.stopping = False  # the run should end at the next step
         self.steps = 0
+        self._stopped = False
         self._pid = os.getpid()
         self._strict = strict
         self._max_steps = max_steps
         self._stop_file = os.path.join(record, "stop")
         self._failed: set[str] = set()
         self._clock = clock
-        self._writer = Writer(os.path.join(record, f"process-{self._pid}.jsonl"))
+        self._writer = Writer(os.path.join(record, f"process-{self._pid}.jsonl"), strict)
         self.write = self._writer.write
         self.sites = Sites(self.write, cwd)
         self.sampler = Sampler(budget, clock)
         self._signals = signals
-        self._probes: dict[str, Any] = {}
+        for name in PROBES:
+            setattr(self, name, Absent())
         self._nested = 0
+        self._waits = False  # losses are on a device that has to be waited for
+        self._alarmed: set[int | None] = set()
+        self._capturing: Callable[[], bool] = bool  # whether a CUDA graph is being captured: not a time to look
+        self._flush_at = 0.0
+        self._flushes = 0
+        self._ticked = monotonic()
+        self._gap = 0.0
         self._pulse_due = 0.0
 
     # -- life ------------------------------------------------------------------------------------------------
@@ -90,57 +100,77 @@ class Observer:
         self.torch = torch
         wanted = None if self._signals is None else set(self._signals)
         for name, make in PROBES.items():
-            needed = wanted is None or name in BASE or wanted & set(make.SIGNALS)  # type: ignore[attr-defined]
-            self._probes[name] = make(self) if needed else None
-        self.write({"k": "torch", "version": torch.__version__, "accelerator": bool(torch.cuda.is_available())})
+            if wanted is None or name in BASE or wanted & set(make.SIGNALS):  # type: ignore[attr-defined]
+                setattr(self, name, make(self))
+        # Not cuda.is_available(): it would fix the visible devices before the script has chosen them.
+        self.write({"k": "torch", "version": torch.__version__, "accelerator": torch.version.cuda is not None})
         self._writer.flush()
 
     def close(self, how: str, status: int | None) -> None:
         """Write the closing rows. Nothing is observed after."""
         if not self.active or os.getpid() != self._pid:
             return
+        if self._stopped:
+            how, status = "stopped", 0
         with self.guard("close"):
             self._flush(closing=True)
-            elapsed = self.sampler.elapsed()
-            row = {"k": "end", "how": how, "status": status, "steps": self.steps}
-            self.write({**row, "observed_seconds": elapsed, "spent_seconds": self.sampler.spent})
-        self.active = False
+        elapsed = self.sampler.elapsed()
+        row = {"k": "end", "how": how, "status": status, "steps": self.steps}
+        self.write({**row, "observed_seconds": elapsed, "spent_seconds": self.sampler.spent})
+        self.active = self.stopping = False
         self._writer.close()
 
     def leave_to_parent(self) -> None:
         """After a fork: the child is not ours to watch, and must not write to its parent's record."""
-        self.active = False
+        self.active = self.stopping = False
         self._writer.abandon()
+
+    def stop(self) -> None:
+        """End the script here."""
+        self._stopped = True
+        raise Stop
 
     # -- the guard -------------------------------------------------------------------------------------------
 
+    def guarded(self, name: str, event: Callable[..., Any]) -> Callable[..., Any]:
+        """An event that lets no error of ours out: the patches call nothing else."""
+
+        def call(*args: Any) -> Any:
+            nonlocal event
+            if not self.active or self._capturing():
+                return None
+            try:
+                return event(*args)
+            except Exception as error:
+                self.fail(name, error)
+                if name in self._failed:
+                    event = Absent().event
+                return None
+
+        return call
+
     @contextmanager
     def guard(self, name: str) -> Iterator[None]:
-        """No exception of ours reaches the script; what failed is switched off and said once."""
+        """No exception of ours gets past here."""
         try:
             yield
         except Exception as error:
-            if self._strict:
-                raise
             self.fail(name, error)
 
     def fail(self, name: str, error: Exception) -> None:
-        """A handler raised: do without it from now on."""
+        """Do without the probe that raised, or without the handler where it was none, and say so once."""
+        if self._strict or raised_by_signal(error):
+            raise error
+        traceback = error.__traceback__
+        while traceback is not None:
+            owner = traceback.tb_frame.f_locals.get("self")
+            name = next((probe for probe in PROBES if getattr(self, probe) is owner), name)
+            traceback = traceback.tb_next
+        if name in PROBES:
+            setattr(self, name, Absent())
         if name not in self._failed:
             self._failed.add(name)
             self.write({"k": "probe_failed", "probe": name, "error": f"{type(error).__name__}: {error}"[:500]})
-
-    def handle(self, name: str, *args: Any) -> Any:
-        """Call a handler of this class under the guard; the patches use nothing else."""
-        if not self.active or name in self._failed:
-            return None
-        try:
-            return getattr(self, name)(*args)
-        except Exception as error:
-            if self._strict:
-                raise
-            self.fail(name, error)
-            return None
 
     @contextmanager
     def timed(self) -> Iterator[None]:
@@ -151,101 +181,98 @@ class Observer:
         finally:
             self.sampler.spend(self._clock() - started)
 
-    # -- the probes ------------------------------------------------------------------------------------------
+    def look_due(self, key: tuple[Any, ...]) -> bool:
+        """Whether to look closely at this event, which takes operations that a mode of the script's own would see."""
+        return self.sampler.due(key) and not self.torch._C._len_torch_dispatch_stack()
 
-    def __getattr__(self, name: str) -> Any:
-        if name in PROBES:
-            return self.__dict__.get("_probes", {}).get(name)
-        raise AttributeError(name)
+    # -- events, called by the patches through `guarded`; `frame` called what is wrapped -----------------------
 
-    def _tell(self, probe: str, event: str, *args: Any) -> None:
-        target = self._probes.get(probe)
-        if target is None or probe in self._failed:
-            return
-        try:
-            getattr(target, event)(*args)
-        except Exception as error:
-            if self._strict:
-                raise
-            self.fail(probe, error)
-
-    # -- events, called by the patches through `handle` ------------------------------------------------------
-
-    def loss_enter(self, name: str, args: Any, kwargs: Any) -> None:
-        """A loss function of torch is called."""
-        self.losses.on_loss_enter(name, args, kwargs)
-
-    def loss_called(self, name: str, original: Any, args: Any, kwargs: Any, result: Any) -> None:
+    def loss_called(self, name: str, original: Any, frame: FrameType, args: Any, kwargs: Any, result: Any) -> None:
         """A loss function of torch returned."""
-        self.losses.on_loss(name, original, args, kwargs, result)
+        self.losses.on_loss(name, original, frame, args, kwargs, result)
         self.tick()
 
-    def backward_begins(self, tensors: Any, kind: str) -> tuple[Graph | None, int | None, int] | None:
+    def loss_failed(self, name: str, args: Any, kwargs: Any) -> None:
+        """A loss function of torch raised."""
+        self.losses.on_failure(name, args, kwargs)
+
+    def backward_begins(self, letter: str, frame: FrameType, tensors: Any) -> Begun | None:
         """A backward pass begins; what is returned comes back in `backward_ends`."""
-        if self._nested:  # checkpointing runs a backward inside the backward
-            self._nested += 1
+        self._nested += 1
+        if self._nested > 1:  # checkpointing runs a backward inside the backward
             return None
-        roots = [tensors] if isinstance(tensors, self.torch.Tensor) else list(tensors)
-        self._nested = 1
-        if len(roots) != 1 or roots[0].numel() != 1:
+        root = self._root(tensors)
+        if root is None:
             return None
-        root = roots[0]
-        site = self.sites.of_frame(sys._getframe(1))
-        self.loop.on_event("B" if kind == "backward" else "g", site)
-        key = ("backward", site)
-        deep = self.sampler.due(key)
-        count = self.sampler.count(key) - 1
-        value = root.detach()
-        if value.device.type == "cpu":
-            value = float(value)
-            if value != value or value in (float("inf"), float("-inf")):
-                deep = self._alarm(site) or deep
-        self._tell("updates", "before_backward", deep)
-        self._tell("modes", "before_backward", deep)
+        site = self.sites.of_frame(frame)
+        self.loop.on_event(letter, site)
+        deep = self.look_due(("backward", site))
+        value = self._value(root)
+        if value.__class__ is float and value - value != 0 and site not in self._alarmed:
+            # The first non-finite loss is looked at closely whatever the schedule says.
+            self._alarmed.add(site)
+            self.sampler.alarm()
+            deep = True
+        self.updates.before_backward()
+        self.modes.before_backward()
         self.loop.on_objective(site, value)
-        graph = None
-        if deep and not (root.grad_fn is None and not root.requires_grad):
-            with self.timed():
-                graph = Graph(root)
-                for probe in ("network", "gradients", "updates"):
-                    self._tell(probe, "on_graph", graph, site, count)
-        self.losses.recent.clear()
+        count = self.sampler.count(("backward", site)) - 1
+        graph = self._graph(root, site, count) if deep and root.requires_grad else None
+        self.losses.on_backward()
         return graph, site, count
 
-    def backward_ends(self, begun: tuple[Graph | None, int | None, int] | None) -> None:
+    def backward_ends(self, begun: Begun | None) -> None:
         """The backward pass is over (also when it raised)."""
         self._nested = max(0, self._nested - 1)
         if begun is None:
             return
         graph, site, count = begun
-        self._tell("updates", "after_backward_light")
+        self.updates.after_backward_light()
         if graph is not None:
             with self.timed():
                 for probe in ("gradients", "updates"):
-                    self._tell(probe, "after_backward", graph, site, count)
+                    with self.guard(probe):
+                        getattr(self, probe).after_backward(graph, site, count)
         self.tick()
 
-    def _alarm(self, site: int | None) -> bool:
-        """The first non-finite loss is looked at closely whatever the schedule says."""
-        if ("alarm", site) in self.sampler._counts:
-            return False
-        self.sampler.due(("alarm", site))
-        self.sampler.alarm()
-        return True
+    def _graph(self, root: Any, site: int | None, count: int) -> Graph | None:
+        with self.timed(), self.guard("graph"):
+            graph = Graph(root) if "graph" not in self._failed else None
+            for probe in ("network", "gradients", "updates") if graph is not None else ():
+                with self.guard(probe):
+                    getattr(self, probe).on_graph(graph, site, count)
+            return graph
+        return None
 
-    def optimizer_built(self, optimizer: Any) -> None:
+    def _root(self, tensors: Any) -> Any:
+        """The loss that is backpropagated; None where it is not one number."""
+        if not isinstance(tensors, self.torch.Tensor):
+            if not isinstance(tensors, (list, tuple)) or len(tensors) != 1:  # a generator is not ours to use up
+                return None
+            tensors = tensors[0]
+        return tensors if tensors.numel() == 1 and tensors.is_floating_point() else None
+
+    def _value(self, root: Any) -> Any:
+        """Its value; that of another device as a copy, to be read later."""
+        if root.is_cpu:
+            return root.item()
+        if root.is_cuda:
+            self._capturing = self.torch.cuda.is_current_stream_capturing
+        self._waits = True
+        return root.detach().clone()
+
+    def optimizer_built(self, frame: FrameType, optimizer: Any) -> None:
         """An optimizer was constructed."""
-        self.updates.on_optimizer(optimizer)
+        self.updates.on_optimizer(optimizer, self.sites.of_frame(frame))
 
-    def zero_grad(self, optimizer: Any) -> None:
+    def zero_grad(self, frame: FrameType, optimizer: Any) -> None:
         """optimizer.zero_grad() was called."""
-        site = self.sites.of_frame(sys._getframe(1))
-        self.loop.on_event("z", site, self.updates.number(optimizer))
-        self.updates.on_zero_grad(optimizer, site)
+        site = self.sites.of_frame(frame)
+        self.loop.on_event("z", site, self.updates.on_zero_grad(optimizer, site))
 
-    def module_zero_grad(self, module: Any) -> None:
+    def module_zero_grad(self, frame: FrameType, module: Any) -> None:
         """module.zero_grad() was called."""
-        site = self.sites.of_frame(sys._getframe(1))
+        site = self.sites.of_frame(frame)
         self.loop.on_event("m", site)
         self.updates.on_module_zero_grad(module, site)
 
@@ -253,34 +280,34 @@ class Observer:
         """optimizer.step() begins."""
         self.updates.before_step(optimizer, closure)
 
-    def step_ends(self, optimizer: Any) -> None:
+    def step_ends(self, frame: FrameType, optimizer: Any) -> None:
         """optimizer.step() ended."""
-        site = self.sites.of_frame(sys._getframe(1))
-        self.loop.on_event("S", site, self.updates.number(optimizer))
+        self.loop.on_event("S", self.sites.of_frame(frame), self.updates.after_step(optimizer))
         self.loop.end_window()
-        self.updates.after_step(optimizer, site)
-        self.steps += 1
+        self.count_step()
         self.tick()
 
-    def on_manual_step(self) -> None:
-        """Parameters that no optimizer holds were changed in place since the last backward."""
+    def count_step(self) -> None:
+        """Parameters were changed, by an optimizer or by hand."""
         self.steps += 1
+        if self._max_steps is not None and self.steps >= self._max_steps:
+            self.stopping = True
 
-    def clipped(self, kind: str, parameters: int, limit: Any, norm: Any) -> None:
+    def clipped(self, frame: FrameType, kind: str, parameters: int, limit: Any, norm: Any) -> None:
         """Gradients were clipped."""
-        site = self.sites.of_frame(sys._getframe(1))
+        site = self.sites.of_frame(frame)
         self.loop.on_event("c", site)
         if self.sampler.due(("clip", site)):
             row = {"k": "clip", "site": site, "step": self.steps, "by": kind, "parameters": parameters}
             self.write({**row, "limit": limit, "norm": norm})
 
-    def unscaled(self, optimizer: Any) -> None:
+    def unscaled(self, frame: FrameType, optimizer: Any) -> None:
         """GradScaler.unscale_() was called by the script."""
-        self.loop.on_event("u", self.sites.of_frame(sys._getframe(1)), self.updates.number(optimizer))
+        self.loop.on_event("u", self.sites.of_frame(frame), self.updates.number(optimizer))
 
-    def scheduled(self, scheduler: Any, fed: Any) -> None:
+    def scheduled(self, frame: FrameType, scheduler: Any, fed: Any) -> None:
         """A learning-rate scheduler stepped."""
-        site = self.sites.of_frame(sys._getframe(1))
+        site = self.sites.of_frame(frame)
         self.loop.on_event("h", site)
         if self.sampler.due(("scheduler", site)):
             value = float(fed) if isinstance(fed, (int, float)) else None
@@ -291,53 +318,56 @@ class Observer:
         """A module's parameters were listed, or it was moved."""
         self.parameters.on_module(module)
 
-    def switched(self, module: Any, training: bool) -> None:
+    def switched(self, frame: FrameType, module: Any, training: bool) -> None:
         """module.train(mode) or module.eval() was called by the script."""
-        site = self.sites.of_frame(sys._getframe(1))
+        site = self.sites.of_frame(frame)
         self.parameters.on_module(module)
         self.loop.on_event("T" if training else "E", site)
-        if self.modes is not None:
-            self.modes.on_switch(module, training, site, not any(True for _ in module.children()))
+        self.modes.on_switch(module, training, site, not any(True for _ in module.children()))
 
-    def mode_layer(self, kind: str, active: bool, graded: bool, trains: bool, used: bool) -> None:
+    def mode_layer(self, frame: FrameType, kind: str, active: bool, owner: Any, trains: bool) -> None:
         """A dropout or batch-norm function ran."""
-        if self.modes is not None and not self._nested:
-            self.modes.on_mode_layer(kind, active, graded, trains, used)
+        if not self._nested:
+            self.modes.on_mode_layer(frame, kind, active, owner, trains)
 
-    def loader_begins(self, loader: Any) -> None:
+    def loader_begins(self, frame: FrameType, loader: Any) -> None:
         """A pass over a DataLoader begins."""
-        if self.loaders is not None:
-            self.loaders.on_loader(loader, self.sites.of_frame(sys._getframe(1)))
+        self.loaders.on_loader(loader, self.sites.of_frame(frame))
 
     def raised(self, error: BaseException) -> None:
         """The script ended with an exception."""
-        if self._probes.get("crash") is not None:
-            self._tell("crash", "on_exception", error)
-        else:  # torch was never imported
-            row = {"k": "exception", "type": type(error).__name__, "text": str(error)[:4000], "step": 0}
-            frames = [self.sites.intern(f.f_code, line) for f, line in self.sites.user_frames(error.__traceback__)]
-            self.write({**row, "frames": frames, "inner": [], "causes": []})
+        if self.torch is not None:
+            self.crash.on_exception(error)
+            return
+        row = {"k": "exception", "type": type(error).__name__, "text": str(error)[:4000], "step": 0}
+        frames = [self.sites.intern(f.f_code, line) for f, line in self.sites.user_frames(error.__traceback__)]
+        self.write({**row, "frames": frames, "inner": [], "causes": []})
 
     # -- time ------------------------------------------------------------------------------------------------
 
     def tick(self) -> None:
-        """Hand rows over when they have waited long enough."""
-        if self._writer.due():
+        """Hand rows over when they have waited long enough, or will have by the next event."""
+        now = monotonic()
+        gap = now - self._ticked
+        self._gap = gap if gap > self._gap else 0.9 * self._gap
+        self._ticked = now
+        if now + self._gap >= self._flush_at:
+            started = self._clock()
             self._flush()
+            if not self._waits:  # what is read from a device waits for the script's own work there
+                self.sampler.spend(self._clock() - started)
+            self._flushes += 1
+            self._ticked = monotonic()
+            self._flush_at = self._ticked + (EARLY_SECONDS if self._flushes <= EARLY_FLUSHES else FLUSH_SECONDS)
 
     def _flush(self, closing: bool = False) -> None:
         for probe in ("loop", "updates", "modes", "loaders"):
-            target = self._probes.get(probe)
-            if target is not None and probe not in self._failed:
-                self._tell(probe, "on_flush", closing)
+            with self.guard(probe):
+                getattr(self, probe).on_flush(closing)
         elapsed = self.sampler.elapsed()
         if elapsed >= self._pulse_due:
             self._pulse_due = 1.1 * elapsed
             self.write({"k": "pulse", "steps": self.steps, "spent": self.sampler.spent, "of": elapsed})
         self._writer.flush(closing)
-
-    def stop_due(self) -> bool:
-        """Whether the run should end here: its steps are done, or the parent asks for it."""
-        if self._max_steps is not None and self.steps >= self._max_steps:
-            return True
-        return self._writer.due() and os.path.exists(self._stop_file)
+        if not closing and os.path.exists(self._stop_file):  # the parent's way to ask for an end
+            self.stopping = True

@@ -1,19 +1,23 @@
 """Every monkeypatch of torch. Each calls the original, keeps no state, and can be taken off again.
 
-The wrappers' code carries the file name `sites.OWN_FRAME`: see there.
+The wrappers leave no frame in a traceback (`frames.peel`), and none in a warning: their code carries the file name
+`frames.OWN_FRAME`, see there.
 """
 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
-from .observer import Observer, Stop
+from .frames import peel, unseen
+from .observer import Observer
 from .probes.loss import WITH_TARGET, WITHOUT_TARGET
-from .sites import OWN_FRAME
 
 MODE_FUNCTIONS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
+LISTINGS = ("parameters", "named_parameters", "_apply", "state_dict", "apply")  # what a module that is trained goes through
+Wrapped = Callable[..., Any]
 
 
 class Patches:
@@ -22,276 +26,239 @@ class Patches:
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
         self._undo: list[Callable[[], None]] = []
+        self._compiling: Callable[[], bool] = bool
 
     def install(self, torch: Any) -> None:
         """Put every patch on."""
-        self._losses(torch)
-        self._backward(torch)
-        self._optimizers(torch)
-        self._clipping(torch)
-        self._modules(torch)
-        self._mode_layers(torch)
-        self._schedulers(torch)
-        self._loaders(torch)
-        self._scalers(torch)
+        self._compiling = torch.compiler.is_compiling
+        for patch in (
+            self._losses,
+            self._backward,
+            self._grad,
+            self._optimizers,
+            self._steps,
+            self._clipping,
+            self._modules,
+            self._dropout,
+            self._batch_norm,
+            self._schedulers,
+            self._loaders,
+            self._scalers,
+        ):
+            with self._observer.guard(patch.__name__):  # another version of torch may lack one of the places
+                patch(torch)
 
     def remove(self) -> None:
         """Take every patch off, last first."""
         while self._undo:
             self._undo.pop()()
 
-    def _wrap(self, owner: Any, name: str, make: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-        original = owner.__dict__[name] if isinstance(owner, type) else getattr(owner, name)
-        wrapper = functools.wraps(original)(_unseen(make(original)))
-        setattr(owner, name, wrapper)
+    def _put(self, owner: Any, name: str, wrapper: Wrapped) -> None:
+        original = owner.__dict__[name]
+        placed = functools.wraps(original)(unseen(wrapper))
+        placed.__prepare_scriptable__ = lambda: original  # type: ignore[attr-defined]  # what torch.jit.script is to read
+        setattr(owner, name, placed)
 
         def undo() -> None:
             # Whoever wrapped it after us keeps their wrapper.
-            if getattr(owner, "__dict__", {}).get(name) is wrapper:
+            if owner.__dict__.get(name) is placed:
                 setattr(owner, name, original)
 
         self._undo.append(undo)
 
+    def _after(self, owner: Any, name: str, event: Wrapped, failure: Wrapped | None = None) -> None:
+        """Have `event(frame, args, kwargs, result)` called when a function of torch has returned.
+
+        `frame` is the one that called it. `failure(args, kwargs)`: when it has raised.
+        """
+        original, compiling = owner.__dict__[name], self._compiling
+        returned = self._observer.guarded(name, event)
+        raised = None if failure is None else self._observer.guarded(name, failure)
+        inside = False  # some call themselves: train() for every child, loss functions under a mode
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            nonlocal inside
+            if compiling():
+                return original(*args, **kwargs)
+            outermost, inside = not inside, True
+            try:
+                result = original(*args, **kwargs)
+                if outermost:
+                    returned(sys._getframe(1), args, kwargs, result)
+                return result
+            except BaseException as error:
+                peel(error)
+                if outermost and raised is not None and isinstance(error, Exception):
+                    raised(args, kwargs)
+                raise
+            finally:
+                if outermost:
+                    inside = False
+
+        self._put(owner, name, wrapper)
+
     # -- one function a place ----------------------------------------------------------------------------------
 
     def _losses(self, torch: Any) -> None:
-        observer, compiling = self._observer, _compiling(torch)
-
-        def make(name: str) -> Callable[[Any], Any]:
-            def around(original: Any) -> Any:
-                def wrapper(*args: Any, **kwargs: Any) -> Any:
-                    if compiling() or not observer.active:
-                        return original(*args, **kwargs)
-                    observer.handle("loss_enter", name, args, kwargs)
-                    result = original(*args, **kwargs)
-                    observer.handle("loss_called", name, original, args, kwargs, result)
-                    return result
-
-                wrapper.__prepare_scriptable__ = lambda: original  # type: ignore[attr-defined]
-                return wrapper
-
-            return around
-
+        observer, functional = self._observer, torch.nn.functional
         for name in WITH_TARGET + WITHOUT_TARGET:
-            if hasattr(torch.nn.functional, name):
-                self._wrap(torch.nn.functional, name, make(name))
+            original = functional.__dict__.get(name)
+            if original is not None:
+                called = functools.partial(observer.loss_called, name, original)
+                self._after(functional, name, called, functools.partial(observer.loss_failed, name))
 
     def _backward(self, torch: Any) -> None:
-        observer = self._observer
+        observer, original, compiling = self._observer, torch.autograd.backward, self._compiling
+        begins = observer.guarded("backward", observer.backward_begins)
+        ends = observer.guarded("backward", observer.backward_ends)
 
-        def around(original: Any) -> Any:
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                if not observer.active:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if compiling():
+                return original(*args, **kwargs)
+            try:
+                begun = begins("B", sys._getframe(1), args[0] if args else kwargs.get("tensors"))
+                try:
+                    if observer.stopping:
+                        observer.stop()
                     return original(*args, **kwargs)
-                if observer.stop_due():
-                    raise Stop
-                begun = observer.handle("backward_begins", args[0] if args else kwargs.get("tensors"), "backward")
+                finally:
+                    ends(begun)
+            except BaseException as error:
+                peel(error)
+                raise
+
+        self._put(torch.autograd, "backward", wrapper)
+
+    def _grad(self, torch: Any) -> None:
+        observer, original, compiling = self._observer, torch.autograd.grad, self._compiling
+        begins = observer.guarded("grad", observer.backward_begins)
+        ends = observer.guarded("grad", observer.backward_ends)
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            if compiling():
+                return original(*args, **kwargs)
+            try:
+                if not _trains(args, kwargs):
+                    return original(*args, **kwargs)
+                begun = begins("g", sys._getframe(1), args[0] if args else kwargs.get("outputs"))
                 try:
                     return original(*args, **kwargs)
                 finally:
-                    observer.handle("backward_ends", begun)
+                    ends(begun)
+            except BaseException as error:
+                peel(error)
+                raise
 
-            return wrapper
-
-        def around_grad(original: Any) -> Any:
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                inputs = args[1] if len(args) > 1 else kwargs.get("inputs", ())
-                if not observer.active or kwargs.get("create_graph") or not _all_leaves(inputs):
-                    return original(*args, **kwargs)
-                begun = observer.handle("backward_begins", args[0] if args else kwargs.get("outputs"), "grad")
-                try:
-                    return original(*args, **kwargs)
-                finally:
-                    observer.handle("backward_ends", begun)
-
-            return wrapper
-
-        self._wrap(torch.autograd, "backward", around)
-        self._wrap(torch.autograd, "grad", around_grad)
+        self._put(torch.autograd, "grad", wrapper)
 
     def _optimizers(self, torch: Any) -> None:
-        observer = self._observer
-        base = torch.optim.Optimizer
+        observer, base = self._observer, torch.optim.Optimizer
+        self._after(base, "__init__", lambda frame, args, kwargs, result: observer.optimizer_built(frame, args[0]))
+        self._after(base, "zero_grad", lambda frame, args, kwargs, result: observer.zero_grad(frame, args[0]))
 
-        def around_init(original: Any) -> Any:
-            def wrapper(self: Any, *args: Any, **kwargs: Any) -> None:
-                original(self, *args, **kwargs)
-                observer.handle("optimizer_built", self)
-
-            return wrapper
-
-        def around_zero(original: Any) -> Any:
-            def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-                observer.handle("zero_grad", self)
-                return original(self, *args, **kwargs)
-
-            return wrapper
-
-        self._wrap(base, "__init__", around_init)
-        self._wrap(base, "zero_grad", around_zero)
+    def _steps(self, torch: Any) -> None:
+        observer, compiling = self._observer, self._compiling
+        begins = observer.guarded("step", observer.step_begins)
+        ends = observer.guarded("step", observer.step_ends)
 
         def before(optimizer: Any, args: Any, kwargs: Any) -> None:
-            closure = args[0] if args else kwargs.get("closure")
-            observer.handle("step_begins", optimizer, callable(closure))
+            if not compiling():
+                begins(optimizer, callable(_given(args, kwargs, 1, "closure")))
 
         def after(optimizer: Any, args: Any, kwargs: Any) -> None:
-            observer.handle("step_ends", optimizer)
-            if observer.active and observer.stop_due():
-                raise Stop
+            if not compiling():
+                ends(sys._getframe(1), optimizer)
+                if observer.stopping:
+                    observer.stop()
 
         from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-        self._undo.append(register_optimizer_step_pre_hook(_unseen(before)).remove)
-        self._undo.append(register_optimizer_step_post_hook(_unseen(after)).remove)
+        self._undo.append(register_optimizer_step_pre_hook(unseen(before)).remove)
+        self._undo.append(register_optimizer_step_post_hook(unseen(after)).remove)
 
     def _clipping(self, torch: Any) -> None:
         observer = self._observer
 
-        def around(original: Any) -> Any:
-            kind = "norm" if "norm" in original.__name__ else "value"
+        def event(kind: str, frame: Any, args: Any, kwargs: Any, result: Any) -> None:
+            parameters = _given(args, kwargs, 0, "parameters")
+            # A generator can be read once only, and torch has read it.
+            count = len(parameters) if isinstance(parameters, (list, tuple)) else -1
+            limit = _given(args, kwargs, 1, "max_norm" if kind == "norm" else "clip_value")
+            observer.clipped(frame, kind, count, limit, result)
 
-            def wrapper(parameters: Any, *args: Any, **kwargs: Any) -> Any:
-                # A generator can be read once only, and it is torch that must read it.
-                count = len(parameters) if isinstance(parameters, (list, tuple)) else -1
-                result = original(parameters, *args, **kwargs)
-                limit = args[0] if args else kwargs.get("max_norm", kwargs.get("clip_value"))
-                observer.handle("clipped", kind, count, limit, result)
-                return result
-
-            return wrapper
-
-        for name in ("clip_grad_norm_", "clip_grad_value_"):
-            self._wrap(torch.nn.utils.clip_grad, name, around)
-            self._wrap(torch.nn.utils, name, around)
+        for owner in (torch.nn.utils.clip_grad, torch.nn.utils):
+            self._after(owner, "clip_grad_norm_", functools.partial(event, "norm"))
+            self._after(owner, "clip_grad_value_", functools.partial(event, "value"))
 
     def _modules(self, torch: Any) -> None:
+        observer, module = self._observer, torch.nn.Module
+
+        def switched(frame: Any, args: Any, kwargs: Any, result: Any) -> None:
+            observer.switched(frame, args[0], bool(_given(args, kwargs, 1, "mode", True)))
+
+        self._after(module, "train", switched)
+        self._after(module, "zero_grad", lambda frame, args, kwargs, result: observer.module_zero_grad(frame, args[0]))
+        for name in LISTINGS:
+            self._after(module, name, lambda frame, args, kwargs, result: observer.module_seen(args[0]))
+
+    def _dropout(self, torch: Any) -> None:
         observer = self._observer
-        module = torch.nn.Module
-        switching = [False]  # train() calls itself for every child
 
-        def around_train(original: Any) -> Any:
-            def wrapper(self: Any, mode: bool = True) -> Any:
-                if switching[0]:
-                    return original(self, mode)
-                observer.handle("switched", self, bool(mode))
-                switching[0] = True
-                try:
-                    return original(self, mode)
-                finally:
-                    switching[0] = False
-
-            return wrapper
-
-        def around_zero(original: Any) -> Any:
-            def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-                observer.handle("module_zero_grad", self)
-                return original(self, *args, **kwargs)
-
-            return wrapper
-
-        def around_listing(original: Any) -> Any:
-            def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-                observer.handle("module_seen", self)
-                return original(self, *args, **kwargs)
-
-            return wrapper
-
-        self._wrap(module, "train", around_train)
-        self._wrap(module, "zero_grad", around_zero)
-        for name in ("parameters", "named_parameters", "_apply", "state_dict", "apply"):
-            self._wrap(module, name, around_listing)
-
-    def _mode_layers(self, torch: Any) -> None:
-        observer, compiling = self._observer, _compiling(torch)
-        functional = torch.nn.functional
-
-        def around_dropout(original: Any) -> Any:
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                if not compiling() and observer.active:
-                    data = args[0] if args else kwargs.get("input")
-                    p = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
-                    training = args[2] if len(args) > 2 else kwargs.get("training", True)
-                    if p > 0:
-                        grad = torch.is_grad_enabled()
-                        observer.handle("mode_layer", "dropout", bool(training), grad, data.requires_grad, True)
-                return original(*args, **kwargs)
-
-            wrapper.__prepare_scriptable__ = lambda: original  # type: ignore[attr-defined]
-            return wrapper
-
-        def around_norm(original: Any) -> Any:
-            def wrapper(*args: Any, **kwargs: Any) -> Any:
-                if not compiling() and observer.active:
-                    values = dict(zip(("input", "running_mean", "running_var", "weight", "bias", "training"), args))
-                    values.update(kwargs)
-                    running = values.get("running_mean")
-                    weight = values.get("weight")
-                    training = bool(values.get("training", False))
-                    if running is not None or not training:
-                        trains = weight.requires_grad if weight is not None else values["input"].requires_grad
-                        observer.handle("mode_layer", "batch_norm", training, torch.is_grad_enabled(), trains, True)
-                return original(*args, **kwargs)
-
-            wrapper.__prepare_scriptable__ = lambda: original  # type: ignore[attr-defined]
-            return wrapper
+        def event(frame: Any, args: Any, kwargs: Any, result: Any) -> None:
+            if _given(args, kwargs, 1, "p", 0.5) > 0:
+                trains = _given(args, kwargs, 0, "input").requires_grad
+                observer.mode_layer(frame, "dropout", bool(_given(args, kwargs, 2, "training", True)), None, trains)
 
         for name in MODE_FUNCTIONS:
-            if hasattr(functional, name):
-                self._wrap(functional, name, around_dropout)
-        self._wrap(functional, "batch_norm", around_norm)
+            if hasattr(torch.nn.functional, name):
+                self._after(torch.nn.functional, name, event)
+
+    def _batch_norm(self, torch: Any) -> None:
+        observer = self._observer
+
+        def event(frame: Any, args: Any, kwargs: Any, result: Any) -> None:
+            running = _given(args, kwargs, 1, "running_mean")
+            weight = _given(args, kwargs, 3, "weight")
+            training = bool(_given(args, kwargs, 5, "training", False))
+            if running is not None or not training:
+                trained = weight if weight is not None else _given(args, kwargs, 0, "input")
+                owner = running if weight is None else weight
+                observer.mode_layer(frame, "batch_norm", training, owner, trained.requires_grad)
+
+        self._after(torch.nn.functional, "batch_norm", event)
 
     def _schedulers(self, torch: Any) -> None:
         observer = self._observer
 
-        def around(original: Any) -> Any:
-            def wrapper(self: Any, *args: Any, **kwargs: Any) -> Any:
-                result = original(self, *args, **kwargs)
-                if getattr(self, "last_epoch", 1) > 0:  # the step that the constructor takes is not the script's
-                    observer.handle("scheduled", self, args[0] if args else kwargs.get("metrics"))
-                return result
+        def event(frame: Any, args: Any, kwargs: Any, result: Any) -> None:
+            if getattr(args[0], "last_epoch", 1) > 0:  # the step that the constructor takes is not the script's
+                observer.scheduled(frame, args[0], _given(args, kwargs, 1, "metrics"))
 
-            return wrapper
-
-        scheduler = torch.optim.lr_scheduler
-        for kind in list(vars(scheduler).values()):
-            if isinstance(kind, type) and kind.__module__ == scheduler.__name__ and "step" in vars(kind):
-                self._wrap(kind, "step", around)
+        module = torch.optim.lr_scheduler
+        for kind in list(vars(module).values()):
+            if isinstance(kind, type) and kind.__module__ == module.__name__ and "step" in vars(kind):
+                self._after(kind, "step", event)
 
     def _loaders(self, torch: Any) -> None:
-        observer = self._observer
-
-        def around(original: Any) -> Any:
-            def wrapper(self: Any) -> Any:
-                observer.handle("loader_begins", self)
-                return original(self)
-
-            return wrapper
-
-        self._wrap(torch.utils.data.DataLoader, "__iter__", around)
+        observer, loader = self._observer, torch.utils.data.DataLoader
+        self._after(loader, "__iter__", lambda frame, args, kwargs, result: observer.loader_begins(frame, args[0]))
 
     def _scalers(self, torch: Any) -> None:
         observer = self._observer
 
-        def around(original: Any) -> Any:
-            def wrapper(self: Any, optimizer: Any) -> Any:
-                observer.handle("unscaled", optimizer)
-                return original(self, optimizer)
+        def event(frame: Any, args: Any, kwargs: Any, result: Any) -> None:
+            observer.unscaled(frame, _given(args, kwargs, 1, "optimizer"))
 
-            return wrapper
-
-        self._wrap(torch.amp.GradScaler, "unscale_", around)
+        self._after(torch.amp.GradScaler, "unscale_", event)
 
 
-def _unseen(function: Callable[..., Any]) -> Callable[..., Any]:
-    function.__code__ = function.__code__.replace(co_filename=OWN_FRAME)  # type: ignore[attr-defined]
-    return function
+def _given(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name: str, default: Any = None) -> Any:
+    return args[position] if len(args) > position else kwargs.get(name, default)
 
 
-def _compiling(torch: Any) -> Callable[[], bool]:
-    compiler = getattr(torch, "compiler", None)
-    return getattr(compiler, "is_compiling", lambda: False)
-
-
-def _all_leaves(inputs: Any) -> bool:
+def _trains(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a call of autograd.grad asks for the gradients of parameters, and for them alone."""
+    inputs = _given(args, kwargs, 1, "inputs", ())
     tensors = inputs if isinstance(inputs, (list, tuple)) else [inputs]
-    return bool(tensors) and all(getattr(t, "is_leaf", False) and type(t).__name__ == "Parameter" for t in tensors)
+    parameters = all(getattr(t, "is_leaf", False) and type(t).__name__ == "Parameter" for t in tensors)
+    return bool(tensors) and parameters and not _given(args, kwargs, 4, "create_graph", False)

@@ -8,7 +8,17 @@ from time import perf_counter
 DENSE = 6  # first events of a key that are always looked at
 SPACING = 1.12  # then each sample is at least this factor later than the last: about 20 samples a decade
 CREDIT = 0.08  # seconds that may be spent before the budget binds: what a run of two seconds can spare
+PATIENCE = 0.02  # share by which events must grow before a budget that was spent is asked again
 ALARM_SAMPLES = 3  # events of each key looked at closely after something turned non-finite
+
+
+class Beat:
+    """The events of one key: how many there were, and from which on the next may be sampled."""
+
+    __slots__ = ("count", "next", "urgent")
+
+    def __init__(self) -> None:
+        self.count = self.next = self.urgent = 0
 
 
 class Sampler:
@@ -21,38 +31,41 @@ class Sampler:
         self._budget = budget
         self._clock = clock
         self._started: float | None = None
-        self._counts: dict[Hashable, int] = {}
-        self._next: dict[Hashable, int] = {}
-        self._urgent: dict[Hashable, int] = {}
+        self._beats: dict[Hashable, Beat] = {}
         self.spent = 0.0
 
     def due(self, key: Hashable) -> bool:
         """Whether this event of `key` should be looked at closely."""
-        if self._started is None:
-            self._started = self._clock()
-        count = self._counts.get(key, 0)
-        self._counts[key] = count + 1
+        beat = self._beats.get(key)
+        if beat is None:
+            beat = self._beats[key] = Beat()
+            if self._started is None:
+                self._started = self._clock()
+        count = beat.count
+        beat.count = count + 1
+        return count >= beat.next and self._due(beat, count)
+
+    def _due(self, beat: Beat, count: int) -> bool:
         if count < DENSE:
             return True
-        urgent = self._urgent.get(key, 0)
-        if urgent:
-            self._urgent[key] = urgent - 1
-            return True
-        if count < self._next.get(key, 0):
+        if beat.urgent:
+            beat.urgent -= 1
+        elif self.spent > CREDIT + self._budget * self.elapsed():
+            beat.next = count + 1 + int(count * PATIENCE)
             return False
-        if self.spent > CREDIT + self._budget * (self._clock() - self._started):
-            return False
-        self._next[key] = max(count + 1, int(count * SPACING))
+        if not beat.urgent:
+            beat.next = max(count + 1, int(count * SPACING))
         return True
 
     def count(self, key: Hashable) -> int:
         """Events of `key` so far."""
-        return self._counts.get(key, 0)
+        beat = self._beats.get(key)
+        return 0 if beat is None else beat.count
 
     def alarm(self) -> None:
         """Look closely at the next events of every key: something just turned non-finite."""
-        for key in self._counts:
-            self._urgent[key] = ALARM_SAMPLES
+        for beat in self._beats.values():
+            beat.urgent, beat.next = ALARM_SAMPLES, 0
 
     def spend(self, seconds: float) -> None:
         """Charge time to the budget."""

@@ -9,6 +9,7 @@ import numpy as np
 from .record import Column, Record, Rows, numbers
 
 NORMS = ("BatchNorm", "LayerNorm", "GroupNorm")
+MOMENTS = ("mean", "std", "min", "max")
 
 
 class Door:
@@ -18,7 +19,8 @@ class Door:
         self.record = record
         self.site = site
         self.parameter = parameter
-        self._rows = rows
+        width = max(len(row["mean"]) for row in rows)  # a torn record may have rows of unequal widths
+        self._rows = [row for row in rows if len(row["mean"]) == width]
         self.op = str(rows[0].get("op"))
 
     @property
@@ -35,16 +37,12 @@ class Door:
     @cached_property
     def columns(self) -> list[int]:
         """Numbers of the described columns (all of them, unless there are very many)."""
-        chosen = self._rows[0].get("columns")
-        if isinstance(chosen, list):
-            return [int(value) for value in chosen if isinstance(value, int)]
-        return list(range(len(self.mean)))
+        width = len(self.mean)
+        chosen: list[int] = self._rows[0].get("columns", [])
+        return chosen if len(chosen) == width else list(range(width))
 
     def _stack(self, name: str) -> Column:
-        rows = [numbers(row.get(name)) for row in self._rows]
-        width = max((len(row) for row in rows), default=0)
-        kept = [row for row in rows if len(row) == width]
-        return np.array(kept).reshape(len(kept), width)
+        return np.array([numbers(row[name]) for row in self._rows])
 
     @cached_property
     def mean(self) -> Column:
@@ -60,14 +58,12 @@ class Door:
     @cached_property
     def low(self) -> Column:
         """Smallest value by column."""
-        stack = self._stack("min")
-        return np.asarray(np.min(stack, axis=0)) if stack.size else np.array([])
+        return np.asarray(np.min(self._stack("min"), axis=0))
 
     @cached_property
     def high(self) -> Column:
         """Largest value by column."""
-        stack = self._stack("max")
-        return np.asarray(np.max(stack, axis=0)) if stack.size else np.array([])
+        return np.asarray(np.max(self._stack("max"), axis=0))
 
     @cached_property
     def rms(self) -> Column:
@@ -77,14 +73,12 @@ class Door:
 
 def doors(record: Record, site: object) -> list[Door]:
     """The data doors of the graphs at a line; ids that go into an embedding are none."""
-    by_parameter: dict[object, Rows] = {}
+    by_parameter: dict[int | None, Rows] = {}
     for row in record.rows("features", site=site):
-        if not row.get("indices") and isinstance(row.get("mean"), list) and row["mean"]:
+        widths = {len(row.get(name, [])) for name in MOMENTS}
+        if not row.get("indices") and len(widths) == 1 and 0 not in widths:
             by_parameter.setdefault(row.get("param"), Rows()).append(row)
-    return [
-        Door(record, site, parameter if isinstance(parameter, int) else None, rows)
-        for parameter, rows in by_parameter.items()
-    ]
+    return [Door(record, site, parameter, rows) for parameter, rows in by_parameter.items()]
 
 
 def _nanmean(stack: Column) -> Column:

@@ -263,6 +263,6 @@ def misfits(row: Mapping[str, Any]) -> list[str]:
 def _fits(value: Any, wanted: Any) -> bool:
     try:
         msgspec.convert(value, wanted)
-    except (msgspec.ValidationError, RecursionError, OverflowError):
+    except (msgspec.ValidationError, RecursionError, OverflowError, UnicodeError):
         return False
     return True

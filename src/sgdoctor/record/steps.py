@@ -41,7 +41,9 @@ class Steps:
         """Biases start at zero, so that their relative change means nothing: matrices, where there are any."""
         known = self.record.parameters
         ids = row.get("params")
-        shapes = [known[i].shape if isinstance(i, int) and i in known else () for i in (ids if isinstance(ids, list) else [])]
+        shapes = [
+            known[i].shape if isinstance(i, int) and i in known else () for i in (ids if isinstance(ids, list) else [])
+        ]
         matrices = np.array([len(shape) >= 2 for shape in shapes], dtype=bool)
         return matrices if matrices.any() else np.ones(len(shapes), dtype=bool)
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 import json
 import math
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..diagnosis import Diagnosis, Placed
 from ..diagnosis.diagnosis import interrupted
 from ..record import Record
 from ..record.record import number
+from .untrusted import CONTROL
 
 SCHEMA_VERSION = 1
 
 
 def render(diagnosis: Diagnosis) -> str:
     """One JSON document, two-space indented, ending in a newline."""
-    return json.dumps(_plain(document(diagnosis)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(_plain(document(diagnosis)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    # JSON lets them stand, a terminal that it is printed on would act on them.
+    return CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 def document(diagnosis: Diagnosis) -> dict[str, Any]:
@@ -47,7 +53,8 @@ def _run(record: Record) -> dict[str, Any]:
     devices = sorted({parameter.device for parameter in record.parameters.values()})
     spent, elapsed = number(end.get("spent_seconds")), number(end.get("observed_seconds"))
     if not end and record.rows("pulse"):
-        spent, elapsed = record.rows("pulse").column("spent")[-1], record.rows("pulse").column("of")[-1]
+        last = record.rows("pulse")[-1]
+        spent, elapsed = number(last.get("spent")), number(last.get("of"))
     status = record.exit.get("status", end.get("status"))
     return {
         "script": start.get("script"),
@@ -61,8 +68,14 @@ def _run(record: Record) -> dict[str, Any]:
         "exit_status": status,
         "seconds": record.exit.get("seconds"),
         "overhead": round(spent / elapsed, 4) if elapsed and elapsed > 0 and math.isfinite(spent) else None,
-        "record": None if record.path is None else str(record.path),
+        "record": None if record.path is None else relative(record.path),
     }
+
+
+def relative(path: Path) -> str:
+    """A path inside the working directory from there, any other as it is; with forward slashes."""
+    inside = path.is_absolute() and path.is_relative_to(Path.cwd())
+    return (path.relative_to(Path.cwd()) if inside else path).as_posix()
 
 
 def how_it_ended(record: Record) -> str:
@@ -70,8 +83,7 @@ def how_it_ended(record: Record) -> str:
     end = record.end
     if end is None or interrupted(record):
         return "killed"
-    how = str(end.get("how"))
-    return {"exited": "completed"}.get(how, how)
+    return {"raised": "raised", "stopped": "stopped"}.get(end.get("how", ""), "completed")
 
 
 def _finding(placed: Placed) -> dict[str, Any]:
@@ -105,6 +117,8 @@ def _known(value: float) -> float | None:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
     if isinstance(value, dict):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
-from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
@@ -12,10 +10,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ..diagnosis import Diagnosis, Placed
+from .json import relative
+from .untrusted import clean, line
 
 WIDTH = 100  # of a report that goes to a file
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]|\x1b\[[0-9;]*[A-Za-z]")
-MAX_TEXT = 2000  # characters of any one text that comes from the script
 COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 VERDICTS = {
     "healthy": "bold green",
@@ -31,7 +29,7 @@ def render(diagnosis: Diagnosis) -> str:
     """The full report as plain text."""
     buffer = io.StringIO()
     _print(diagnosis, Console(file=buffer, width=WIDTH, color_system=None, force_terminal=False, highlight=False))
-    return "".join(line.rstrip() + "\n" for line in buffer.getvalue().splitlines())
+    return "".join(row.rstrip() + "\n" for row in buffer.getvalue().splitlines())
 
 
 def show(diagnosis: Diagnosis, stream: TextIO) -> None:
@@ -39,7 +37,8 @@ def show(diagnosis: Diagnosis, stream: TextIO) -> None:
     if stream.isatty():
         _print(diagnosis, Console(file=stream, highlight=False))
     else:
-        stream.write(render(diagnosis))
+        encoding = stream.encoding or "utf-8"  # the frame of the report must not break where only ASCII is printed
+        stream.write(render(diagnosis).encode(encoding, "replace").decode(encoding))
 
 
 def concise(diagnosis: Diagnosis) -> str:
@@ -49,14 +48,8 @@ def concise(diagnosis: Diagnosis) -> str:
         site = placed.finding.site
         where = f"{site.file}:{site.line}" if site else "-"
         evidence = placed.finding.evidence[0].text if placed.finding.evidence else placed.condition.title
-        lines.append(clean(f"{where}: {placed.severity} [{placed.condition.id}] {evidence}"))
-    return "\n".join([*lines, clean(f"{diagnosis.verdict}: {diagnosis.summary}")])
-
-
-def clean(text: str) -> str:
-    """Text of the script without control codes, and not longer than a screen."""
-    text = CONTROL.sub("", text).encode("utf-8", "backslashreplace").decode()
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " ..."
+        lines.append(line(f"{where}: {placed.severity} [{placed.condition.id}] {evidence}"))
+    return "\n".join([*lines, line(f"{diagnosis.verdict}: {diagnosis.summary}")])
 
 
 def _print(diagnosis: Diagnosis, console: Console) -> None:
@@ -80,12 +73,12 @@ def _print_finding(placed: Placed, console: Console, leading: bool) -> None:
     if placed.explained_by:
         head.append(f"  (follows from {', '.join(placed.explained_by)})", style="dim")
     console.print(head)
-    rows = [("-", clean(entry.text), "") for entry in finding.evidence]
+    rows = [("-", line(entry.text), "") for entry in finding.evidence]
     if finding.site is not None:
         site = finding.site
-        rows.append(("at", clean(f"{site.file}:{site.line} in {site.function}"), "cyan"))
+        rows.append(("at", line(f"{site.file}:{site.line} in {site.function}"), "cyan"))
     if leading:
-        rows += [("fix", clean(remedy.title), "green") for remedy, _ in placed.remedies]
+        rows += [("fix", line(remedy.title), "green") for remedy, _ in placed.remedies]
     _print_rows(rows, console)
     for _, patch in placed.remedies if leading else ():
         if patch:
@@ -105,9 +98,9 @@ def _print_rows(rows: list[tuple[str, str, str]], console: Console) -> None:
 
 
 def _print_patch(patch: str, console: Console) -> None:
-    for line in patch.splitlines():
-        style = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1], "dim")
-        console.print(Text("    " + line, style=style), soft_wrap=True)
+    for row in patch.split("\n"):
+        style = {"+": "green", "-": "red", "@": "cyan"}.get(row[:1], "dim")
+        console.print(Text("    " + row, style=style), soft_wrap=True)
 
 
 def _print_learning(diagnosis: Diagnosis, console: Console) -> None:
@@ -132,27 +125,20 @@ def _print_open(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def _print_verdict(diagnosis: Diagnosis, alarms: list[Placed], console: Console) -> None:
-    line = Text()
-    line.append(diagnosis.verdict, style=VERDICTS[diagnosis.verdict])
-    line.append(f"  {clean(diagnosis.summary)}", style="bold")
-    console.print(line)
+    verdict = Text()
+    verdict.append(diagnosis.verdict, style=VERDICTS[diagnosis.verdict])
+    verdict.append(f"  {line(diagnosis.summary)}", style="bold")
+    console.print(verdict)
     rows = []
     if alarms:
         first = alarms[0]
         if first.finding.evidence:
-            rows.append(("why", clean(first.finding.evidence[0].text), ""))
+            rows.append(("why", line(first.finding.evidence[0].text), ""))
         if first.finding.site is not None:
-            rows.append(("at", clean(f"{first.finding.site.file}:{first.finding.site.line}"), "cyan"))
+            rows.append(("at", line(f"{first.finding.site.file}:{first.finding.site.line}"), "cyan"))
         if first.remedies:
-            rows.append(("fix", clean(first.remedies[0][0].title), "green"))
+            rows.append(("fix", line(first.remedies[0][0].title), "green"))
         rows.append(("next", f"sgdoctor explain {first.condition.id}", "bold"))
     if diagnosis.record.path is not None:
-        rows.append(("record", clean(_relative(diagnosis.record.path)), "dim"))
+        rows.append(("record", line(relative(diagnosis.record.path)), "dim"))
     _print_rows(rows, console)
-
-
-def _relative(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

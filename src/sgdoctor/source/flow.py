@@ -10,9 +10,12 @@ from .module import Module, Source
 MAX_TRAIL = 24  # expressions on one trail; a longer one has lost its way
 # Methods that give their own value in another form; of other methods (`self.net(x)`) the argument matters.
 VALUE_METHODS = frozenset(
-    "to view reshape expand squeeze unsqueeze transpose permute flatten astype type type_as repeat clamp clip add sub "
-    "mul div sum mean select index_select gather masked_fill fillna split chunk movedim swapaxes".split()
-)
+    (
+        "to", "view", "reshape", "expand", "squeeze", "unsqueeze", "transpose", "permute", "flatten", "astype",
+        "type", "type_as", "repeat", "clamp", "clip", "add", "sub", "mul", "div", "sum", "mean", "select",
+        "index_select", "gather", "masked_fill", "fillna", "split", "chunk", "movedim", "swapaxes",
+    )
+)  # fmt: skip
 Path = tuple[int, ...]
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.Module)
 

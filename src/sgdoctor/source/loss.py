@@ -59,7 +59,6 @@ def maker(trail: list[Point]) -> Point | None:
             if names is None:
                 if isinstance(point.module.parents.get(point.node), ast.Return) and isinstance(point.node, ast.Tuple):
                     return point
-            elif isinstance(point.node, ast.Call):
-                if point.module.dotted(point.node.func).rpartition(".")[2] in names:
-                    return point
+            elif isinstance(point.node, ast.Call) and point.module.dotted(point.node.func).rpartition(".")[2] in names:
+                return point
     return None

@@ -94,7 +94,7 @@ def _finding(record: Record, source: Source, row: Row, text: str, confidence: fl
 
 
 def _built(source: Source, record: Record, row: Row) -> Site | None:
-    """Where the loader is built: the first DataLoader that shuffles, or the first one; else where it is gone through."""
+    """Where the loader is built: the first DataLoader that shuffles, or the first one; else where it is used."""
     calls = [(module, call) for module in source for call in module.calls("torch.utils.data.DataLoader", "DataLoader")]
     wanted = row.get("sampler") == "RandomSampler"
     shuffled = [(m, c) for m, c in calls if any(k.arg == "shuffle" and _true(k.value) for k in c.keywords) == wanted]
@@ -144,9 +144,10 @@ def _constants(tree: ast.Module) -> dict[str, float]:
         if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
             pairs = list(zip(target.elts, value.elts))
         for name, constant in pairs:
-            if isinstance(name, ast.Name) and isinstance(constant, ast.Constant):
-                if isinstance(constant.value, (int, float)):
-                    found[name.id] = float(constant.value)
+            if not (isinstance(name, ast.Name) and isinstance(constant, ast.Constant)):
+                continue
+            if isinstance(constant.value, (int, float)):
+                found[name.id] = float(constant.value)
     return found
 
 
@@ -158,7 +159,9 @@ def _value(node: ast.expr, values: dict[str, float]) -> float | None:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A batch that makes many steps an epoch."""
-    return [Remedy("use a batch that leaves at least ten steps an epoch (16 to 128 for small data)", "changes-training")]
+    return [
+        Remedy("use a batch that leaves at least ten steps an epoch (16 to 128 for small data)", "changes-training")
+    ]
 
 
 CONDITION = Condition(

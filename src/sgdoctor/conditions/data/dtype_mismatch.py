@@ -96,11 +96,14 @@ def _types(error: Row) -> list[Evidence]:
     for frame in error.get("inner") or []:
         weight, tensors = frame.get("weight"), frame.get("tensors") or {}
         if weight and "input" in tensors:
-            text = f"{frame.get('module')} has {weight.get('dtype')} weights and was given {tensors['input'].get('dtype')}"
+            text = (
+                f"{frame.get('module')} has {weight.get('dtype')} weights and was given {tensors['input'].get('dtype')}"
+            )
             found.append(Evidence(text, "exception"))
     call = error.get("loss") or {}
     if call.get("output") and call.get("target"):
-        text = f"{call.get('fn')} was given {call['output'].get('dtype')} outputs and {call['target'].get('dtype')} targets"
+        output, target = call["output"].get("dtype"), call["target"].get("dtype")
+        text = f"{call.get('fn')} was given {output} outputs and {target} targets"
         found.append(Evidence(text, "exception"))
     return found[-2:]
 

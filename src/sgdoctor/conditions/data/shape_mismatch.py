@@ -74,7 +74,9 @@ def in_run(record: Record, source: Source) -> Answer:
     site = record.site(frames[-1])
     if layer is not None:
         site = layer_site(record, source, layer) or site
-    yield Finding(site, (*evidence, *extra, *_loss(error)), 0.96, layer=_name(record, layer), subject=_crash(record, error))
+    yield Finding(
+        site, (*evidence, *extra, *_loss(error)), 0.96, layer=_name(record, layer), subject=_crash(record, error)
+    )
 
 
 def _layer(error: Row) -> tuple[int | None, list[Evidence]]:
@@ -110,7 +112,9 @@ def _crash(record: Record, error: Row) -> Site | None:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The size that fits."""
     if finding.layer is not None:
-        return [Remedy(f"make {finding.layer} take what it is given (see the two shapes), or reshape its input", "safe")]
+        return [
+            Remedy(f"make {finding.layer} take what it is given (see the two shapes), or reshape its input", "safe")
+        ]
     return [Remedy("bring both to the same shape (view, unsqueeze, or the number of outputs)", "safe")]
 
 

@@ -82,7 +82,9 @@ def in_run(
             continue
         own = sorted({name for row in entry.objective.graphs for name in row.get("custom") or [] if "::" not in name})
         if own:
-            yield NotEvaluated(f"{own[0].removesuffix('Backward')} has a derivative of its own, which may be what is wrong")
+            yield NotEvaluated(
+                f"{own[0].removesuffix('Backward')} has a derivative of its own, which may be what is wrong"
+            )
             continue
         slope, _ = entry.trend
         if np.isfinite(slope) and -slope * entry.count / 2 > max_slope * entry.baseline * entry.scale:
@@ -97,7 +99,8 @@ def _finding(record: Record, source: Source, entry: Progress) -> Finding:
         _site(record, source, entry),
         (
             Evidence(
-                f"after {entry.count} steps the loss is {entry.last / entry.scale:.4g}, and the best constant output has "
+                f"after {entry.count} steps the loss is {entry.last / entry.scale:.4g}, and the best constant output "
+                f"has "
                 f"{entry.baseline:.4g}{name}: nothing was learnt, and no setting of the optimiser will change that",
                 "constant_loss",
                 entry.last / entry.scale,
@@ -116,7 +119,7 @@ def _finding(record: Record, source: Source, entry: Progress) -> Finding:
 
 
 def _constant_name(entry: Progress) -> str:
-    """" = ln 2" where the baseline is that."""
+    """ " = ln 2" where the baseline is that."""
     for classes in (2, 3, 4, 5, 6, 8, 10, 20, 100, 1000):
         if abs(entry.baseline - np.log(classes)) < 0.01 * np.log(classes):
             return f" (ln {classes} = {np.log(classes):.4g}: a fair {'coin' if classes == 2 else 'die'})"

@@ -95,11 +95,18 @@ def _uneven(door: Door, max_rms: float, max_ratio: float, max_offset: float) -> 
     others = float(np.median(rms[np.isfinite(rms) & (rms > 0)]))
     ratio = float(rms[largest]) / others if others > 0 else 1.0
     offset = abs(float(mean[largest])) / max(float(std[largest]), 1e-12)
-    figures = f"column {column} of what reaches {door.layer or 'the first layer'} has mean {mean[largest]:.4g} and std {std[largest]:.4g}"
+    figures = (
+        f"column {column} of what reaches {door.layer or 'the first layer'} has mean {mean[largest]:.4g} "
+        f"and std {std[largest]:.4g}"
+    )
     if rms[largest] > max_rms and ratio > max_ratio:
         return f"{figures}: {ratio:.3g} times the typical column", ratio, 1.0
     if rms[largest] > max_rms:
-        return f"{figures}: {rms[largest]:.3g} times the unit scale that initialisation assumes", float(rms[largest]), 1.0
+        return (
+            f"{figures}: {rms[largest]:.3g} times the unit scale that initialisation assumes",
+            float(rms[largest]),
+            1.0,
+        )
     if ratio > max_ratio and rms[largest] > 3:
         return f"{figures}: {ratio:.3g} times the typical column", ratio, 1.0
     if offset > max_offset and rms[largest] > 5:
@@ -122,7 +129,9 @@ def _site(record: Record, source: Source, entry: Progress) -> Site | None:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Standardise."""
     return [
-        Remedy("standardise the inputs with mean and std of the training split: x = (x - mean) / std", "changes-training")
+        Remedy(
+            "standardise the inputs with mean and std of the training split: x = (x - mean) / std", "changes-training"
+        )
     ]
 
 

@@ -184,8 +184,12 @@ def _continues(module: Module, block: ast.With) -> bool:
     stored = {n.id for n in ast.walk(block) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     scope = module.enclosing(block, ast.FunctionDef, ast.AsyncFunctionDef, ast.Module) or module.tree
     after = block.end_lineno or block.lineno
-    used = {n.id for n in ast.walk(scope) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.lineno > after}
-    has_backward = any(isinstance(n, ast.Attribute) and n.attr == "backward" and n.lineno > after for n in ast.walk(scope))
+    used = {
+        n.id for n in ast.walk(scope) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load) and n.lineno > after
+    }
+    has_backward = any(
+        isinstance(n, ast.Attribute) and n.attr == "backward" and n.lineno > after for n in ast.walk(scope)
+    )
     in_forward = isinstance(scope, ast.FunctionDef) and scope.name == "forward"
     return bool(stored & used) and (has_backward or in_forward)
 

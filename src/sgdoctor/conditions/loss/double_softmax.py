@@ -46,7 +46,7 @@ import math
 import numpy as np
 
 from ...record import Record, Site
-from ...source import Module, Source
+from ...source import Edit, Module, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
 
@@ -117,7 +117,9 @@ def _applied(module: Module) -> list[ast.expr]:
         if module.enclosing(call, ast.With) is not None and _no_grad(module, call):
             continue
         outer = module.parents.get(call)
-        if isinstance(outer, ast.BinOp) or (isinstance(outer, ast.Attribute) and outer.attr in ("argmax", "max", "cpu")):
+        if isinstance(outer, ast.BinOp) or (
+            isinstance(outer, ast.Attribute) and outer.attr in ("argmax", "max", "cpu")
+        ):
             continue  # inside attention arithmetic, or on its way to a report
         kept.append(call)
     kept.sort(key=lambda call: (_rank(module, call), call.lineno))
@@ -155,7 +157,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe")]
 
 
-def _without(module: Module, call: ast.Call):  # type: ignore[no-untyped-def]
+def _without(module: Module, call: ast.Call) -> tuple[Edit, ...]:
     if module.dotted(call.func) == "torch.nn.Softmax":
         return (module.replace(call, "nn.Identity()" if "nn" in module.names else "torch.nn.Identity()"),)
     if isinstance(call.func, ast.Attribute) and module.dotted(call.func).startswith("?"):

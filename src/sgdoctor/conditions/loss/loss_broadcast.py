@@ -38,10 +38,12 @@ from __future__ import annotations
 
 import ast
 
-from ...record import Record, Row
+from ...record import Record, Row, Site
 from ...source import Source
+from ...source.flow import Trail
 from ...source.loss import argument, loss_call
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at
 
 ELEMENTWISE = (
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "gaussian_nll_loss", "soft_margin_loss",
@@ -66,14 +68,18 @@ def in_run(
         together = broadcast(output, target)
         if together is None or _count(together) <= _count(output) or _count(output) < min_size:
             continue
-        yield Finding(record.site(call.get("site")), (_evidence(output, target, together),), 0.98, subject=(output, target))
+        yield Finding(
+            record.site(call.get("site")), (_evidence(output, target, together),), 0.98, subject=(output, target)
+        )
         return
     for row in record.rows("graph"):
         found = _by_hand(row)
         if found is not None and found[0][0] >= min_size:
             objective = next((o for o in record.objectives if o.number == row.get("site")), None)
             output, together = found
-            site = _difference(source, objective.site.file, objective.site.line) if objective and objective.site else None
+            site = (
+                _difference(source, objective.site.file, objective.site.line) if objective and objective.site else None
+            )
             yield Finding(site, (_evidence(output, None, together),), 0.95, subject=(output, (output[0],)))
             return
 
@@ -93,11 +99,8 @@ def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     return None
 
 
-def _difference(source: Source, file: str, line: int):  # type: ignore[no-untyped-def]
+def _difference(source: Source, file: str, line: int) -> Site | None:
     """The statement whose value the backward at a line takes: where the loss is computed by hand."""
-    from ...source.flow import Trail
-    from ..questions import site_at
-
     module = source.module(file)
     statement = module.statement_at(line) if module is not None else None
     if module is None or statement is None:
@@ -163,10 +166,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             shape = "1" if len(subject[0]) > 1 else "-1"
             change = f".unsqueeze({shape})" if len(subject[0]) > len(subject[1]) else ".squeeze(-1)"
             return [Remedy(title, "safe", (module.replace(target, module.segment(target) + change),))]
-    return [_by_hand_remedy(source, site, subject[0], title)]
+    return [_by_hand_remedy(source, site, title)]
 
 
-def _by_hand_remedy(source: Source, site, output: tuple[int, ...], title: str) -> Remedy:  # type: ignore[no-untyped-def]
+def _by_hand_remedy(source: Source, site: Site, title: str) -> Remedy:
     module = source.module(site.file)
     statement = module.statement_at(site.line) if module is not None else None
     for node in ast.walk(statement) if statement is not None else ():

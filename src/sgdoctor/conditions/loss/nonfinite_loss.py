@@ -77,7 +77,9 @@ def in_run(record: Record, source: Source) -> Answer:
         evidence = [
             Evidence(
                 f"the loss is {objective.values[first]} from step {first} on; before it was "
-                f"{objective.values[first - 1]:.4g}" if first else "the loss is not finite at the very first step",
+                f"{objective.values[first - 1]:.4g}"
+                if first
+                else "the loss is not finite at the very first step",
                 "objective",
                 float(first),
             )
@@ -109,7 +111,8 @@ def _hazard(record: Record, objective: Objective, first: int) -> Row | None:
     born = [row for row in at_birth if number(row.get("bad")) > number(row.get("nonfinite"))]
     before = [row for row in rows if int(number(row.get("n"))) < first and row.get("op") == "SqrtBackward0"]
     exploded = [row for row in at_birth if row.get("op") == "ExpBackward0"]
-    return (born or before[-1:] or exploded or [None])[0]
+    chosen = born or before[-1:] or exploded
+    return chosen[0] if chosen else None
 
 
 def _operation(source: Source, names: tuple[str, ...]) -> Site | None:
@@ -122,14 +125,19 @@ def _operation(source: Source, names: tuple[str, ...]) -> Site | None:
             continue
         dotted = [f"torch.{name}" for name in names] + [f"?.{name}" for name in names]
         for call in module.calls(*dotted):
-            if not all(isinstance(argument, ast.Constant) for argument in call.args) or module.dotted(call.func)[0] == "?":
+            if (
+                not all(isinstance(argument, ast.Constant) for argument in call.args)
+                or module.dotted(call.func)[0] == "?"
+            ):
                 return site_at(module, call)
     return None
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The stable form of the operation it was born in."""
-    title = REMEDIES.get(str(finding.subject), "find the first operation whose result is not finite, and use its stable form")
+    title = REMEDIES.get(
+        str(finding.subject), "find the first operation whose result is not finite, and use its stable form"
+    )
     return [Remedy(title, "changes-training")]
 
 

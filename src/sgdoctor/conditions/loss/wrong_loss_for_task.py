@@ -129,11 +129,11 @@ def _counts_hits(module: Module) -> bool:
                 return True
             names = {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
             for other in ast.walk(scope):
-                if isinstance(other, ast.Assign) and any(
-                    isinstance(t, ast.Name) and t.id in names for t in other.targets
-                ):
-                    if any(f".{mark}(" in module.segment(other.value) for mark in marks):
-                        return True
+                if not isinstance(other, ast.Assign):
+                    continue
+                named = any(isinstance(t, ast.Name) and t.id in names for t in other.targets)
+                if named and any(f".{mark}(" in module.segment(other.value) for mark in marks):
+                    return True
     return False
 
 

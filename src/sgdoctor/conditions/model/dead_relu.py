@@ -39,8 +39,6 @@ Standardise the inputs. LeakyReLU keeps units alive but does not mend a bad star
 
 from __future__ import annotations
 
-import numpy as np
-
 from ...record import Record, Site
 from ...record.steps import Activation, activations
 from ...source import Source

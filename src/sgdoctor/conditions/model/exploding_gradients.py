@@ -47,12 +47,14 @@ from ...source import Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, initialiser_site, judged, layer_name, layer_site, middle, standing
 
+INITIALISERS = ("normal", "uniform", "constant", "orthogonal", "kaiming_normal", "kaiming_uniform", "xavier_normal")
+
 
 def in_run(
     record: Record,
     source: Source,
     *,
-    min_ratio: float = 300.0,  # gradient norm at the first place over the last; clinic: healthy to 43, faulty from 1.9e3
+    min_ratio: float = 300.0,  # gradient norm, first place over last; clinic: healthy to 43, faulty from 1.9e3
     good_skill: float = 0.3,
     early: int = 6,  # sampled backward passes: once a run has blown up, its gradients may look tame
 ) -> Answer:
@@ -90,7 +92,7 @@ def _site(record: Record, source: Source, places: list[int]) -> Site | None:
     """The initialiser that made the weights large; else the layer whose weight multiplies again and again."""
     most = max(places, key=places.count) if places else None
     known = record.parameters.get(most) if most is not None else None
-    made = initialiser_site(source, "normal", "uniform", "constant", "orthogonal", of=known.name if known else "")
+    made = initialiser_site(source, *INITIALISERS, of=known.name if known else "")
     if made is not None:
         return made
     return layer_site(record, source, most)
@@ -100,7 +102,9 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Initialise to scale, and clip between backward and step."""
     return [
         Remedy("initialise to scale (He or Xavier; orthogonal for recurrent weights)", "changes-training"),
-        Remedy("clip between backward() and step(): torch.nn.utils.clip_grad_norm_(parameters, 1.0)", "changes-training"),
+        Remedy(
+            "clip between backward() and step(): torch.nn.utils.clip_grad_norm_(parameters, 1.0)", "changes-training"
+        ),
     ]
 
 

@@ -39,8 +39,6 @@ from __future__ import annotations
 
 import ast
 
-import numpy as np
-
 from ...record import Record, Site
 from ...record.steps import Activation, activations
 from ...source import Source
@@ -53,6 +51,7 @@ def in_run(
     source: Source,
     *,
     min_share: float = 0.55,  # of a hidden layer past the knee; clinic: healthy up to 0.08, faulty from 0.86
+    min_at_first: float = 0.3,  # what saturates only on the way was pushed there: by the learning rate, mostly
     good_skill: float = 0.9,
 ) -> Answer:
     """Hidden sigmoids or tanhs live in their flat ends, where almost no gradient passes."""
@@ -62,7 +61,11 @@ def in_run(
         return
     for entry in entries:
         places = [a for a in activations(record, entry.objective.number) if a.kind in ("tanh", "sigmoid") and a.after]
-        flat = [place for place in places if middle(place.columns["flat"]) > min_share]
+        flat = [
+            place
+            for place in places
+            if middle(place.columns["flat"]) > min_share and place.columns["flat"][0] > min_at_first
+        ]
         if not flat or not fails(entry, good_skill):
             continue
         worst = max(flat, key=lambda place: middle(place.columns["flat"]))
@@ -72,8 +75,8 @@ def in_run(
             _site(record, source, worst, at_first > min_share),
             (
                 Evidence(
-                    f"{share:.0%} of the {worst.kind} outputs after {layer or 'a hidden layer'} are past the knee, where "
-                    f"less than 2 % of the slope is left ({at_first:.0%} at the first step)",
+                    f"{share:.0%} of the {worst.kind} outputs after {layer or 'a hidden layer'} are past the knee, "
+                    f"where less than 2 % of the slope is left ({at_first:.0%} at the first step)",
                     "activations",
                     share,
                     0.1,

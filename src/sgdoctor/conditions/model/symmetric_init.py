@@ -42,8 +42,6 @@ at zero (adapters), zero one factor only.
 
 from __future__ import annotations
 
-import numpy as np
-
 from ...record import Record
 from ...record.record import number
 from ...source import Source
@@ -56,7 +54,7 @@ def in_run(
     source: Source,
     *,
     max_apart: float = 1e-6,  # |rows - first row| / |rows|: equal up to float32 rounding; random rows are near 1
-    min_samples: int = 3,  # from the first step on: one zero layer that gets a gradient breaks its symmetry in the first
+    min_samples: int = 3,  # from the first step on: a zero layer that gets a gradient breaks its symmetry in it
 ) -> Answer:
     """All units of a hidden layer have the same weights, and training keeps them so."""
     rows = record.rows("units")

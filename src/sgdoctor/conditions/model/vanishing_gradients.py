@@ -43,20 +43,30 @@ from __future__ import annotations
 
 import ast
 
-import numpy as np
-
 from ...record import Record, Site
-from ...record.steps import depth_ratio
+from ...record.steps import activations, depth_ratio
 from ...source import Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import fails, judged, layer_name, middle, site_at, standing
+from ..questions import fails, initialiser_site, judged, layer_name, layer_site, middle, site_at, standing
+
+SQUASHING = (
+    "torch.nn.Sigmoid",
+    "torch.nn.Tanh",
+    "torch.sigmoid",
+    "torch.tanh",
+    "torch.nn.functional.sigmoid",
+    "torch.nn.functional.tanh",
+    "?.sigmoid",
+    "?.tanh",
+    "torch.nn.RNN",
+)
 
 
 def in_run(
     record: Record,
     source: Source,
     *,
-    max_ratio: float = 3e-4,  # gradient norm at the first place over the last; clinic: faulty to 1e-5, healthy from 6e-3
+    max_ratio: float = 3e-4,  # gradient norm, first place over last; clinic: faulty to 1e-5, healthy from 6e-3
     good_skill: float = 0.5,
 ) -> Answer:
     """The gradient shrinks on its way back, until the first layers get none."""
@@ -74,7 +84,7 @@ def in_run(
         places = [p for p in first.get("params") or [] if isinstance(p, int)]
         depth = max((int(a) for a in first.get("after") or [] if isinstance(a, int)), default=0) + 1
         yield Finding(
-            _activation(source),
+            _site(record, source, entry.objective.number, places[0] if places else None),
             (
                 Evidence(
                     f"over {depth} layers the gradient shrinks to {ratio:.1e} of what it is at the output "
@@ -91,26 +101,27 @@ def in_run(
         return
 
 
-def _activation(source: Source) -> Site | None:
-    """The squashing activation of the script, the one inside a loop (of layers or time steps) first."""
-    names = ("torch.nn.Sigmoid", "torch.nn.Tanh", "torch.sigmoid", "torch.tanh", "torch.nn.functional.sigmoid",
-             "torch.nn.functional.tanh", "?.sigmoid", "?.tanh", "torch.nn.RNN", "torch.nn.Softsign", "torch.nn.Hardtanh")  # fmt: skip
-    found = [(module, call) for module in source for call in module.calls(*names)]
-    if not found:
-        bare = [(m, n) for m in source for n in ast.walk(m.tree) if isinstance(n, ast.Attribute) and m.dotted(n) in names]
-        return site_at(*bare[0]) if bare else _deepest_loop(source)
-    looped = [(m, c) for m, c in found if m.enclosing(c, ast.For, ast.ListComp, ast.GeneratorExp) is not None]
-    return site_at(*(looped or found)[0])
+def _site(record: Record, source: Source, objective: object, first: int | None) -> Site | None:
+    """The squashing activation, where the graph has one; else the initialiser; else the layers that are stacked."""
+    kinds = {place.kind for place in activations(record, objective) if place.after}
+    if kinds & {"sigmoid", "tanh"} or not kinds:
+        found = [(module, call) for module in source for call in module.calls(*SQUASHING)]
+        looped = [(m, c) for m, c in found if m.enclosing(c, ast.For, ast.ListComp, ast.GeneratorExp) is not None]
+        if found:
+            return site_at(*(looped or found)[0])
+    else:
+        made = initialiser_site(source, "normal", "uniform", "constant", "xavier_normal", "xavier_uniform")
+        if made is not None:
+            return made
+    return _stacked(source) or layer_site(record, source, first)
 
 
-def _deepest_loop(source: Source) -> Site | None:
+def _stacked(source: Source) -> Site | None:
+    """The first layer that is made in a loop or comprehension."""
     for module in source:
         for call in module.calls("torch.nn.Linear", "torch.nn.Conv2d", "torch.nn.Conv1d"):
             if module.enclosing(call, ast.For, ast.ListComp, ast.GeneratorExp) is not None:
                 return site_at(module, call)
-    for module in source:
-        for call in module.calls("torch.nn.Sequential"):
-            return site_at(module, call)
     return None
 
 

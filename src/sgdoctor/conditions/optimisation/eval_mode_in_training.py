@@ -55,7 +55,7 @@ def in_run(
     source: Source,
     *,
     min_passes: int = 5,
-    min_share: float = 0.3,  # of the training passes from one line; a last validation batch before a backward is 1 in many
+    min_share: float = 0.3,  # of the training passes from one line; a last validation batch is 1 in many
     min_backed: float = 0.8,  # share of those passes that a backward followed: they train
 ) -> Answer:
     """The model is in eval mode while it is trained."""
@@ -73,7 +73,9 @@ def in_run(
         share = row["count"] / (row["count"] + active)
         # Another kind of layer that is active at the same line says: only a part was frozen, on purpose.
         others = sum(
-            r["count"] for r in rows if r.get("site") == site and r.get("active") and r.get("first", 0) >= row.get("first", 0)
+            r["count"]
+            for r in rows
+            if r.get("site") == site and r.get("active") and r.get("first", 0) >= row.get("first", 0)
         )
         if share < min_share or others > 0.1 * row["count"]:
             continue
@@ -87,13 +89,15 @@ def in_run(
         evidence = [Evidence(text, "modes", share, 0.0)]
         if where is not None:
             after = "and no train() came after it" if _last_train(record) < int(switch.get("last") or 0) else ""
-            evidence.append(Evidence(f"eval() was called at {where.file}:{where.line} {after}".rstrip(), "mode_switches"))
+            evidence.append(
+                Evidence(f"eval() was called at {where.file}:{where.line} {after}".rstrip(), "mode_switches")
+            )
         yield Finding(where or record.site(site), tuple(evidence), 0.93, subject=record.site(site))
         return
 
 
 def _culprit(record: Record, row: Row) -> Row | None:
-    """The eval() of a whole model that the passes came after; None where only single layers were switched on purpose."""
+    """The eval() of a whole model that the passes came after; None where only layers were switched."""
     found: dict[object, Row] = {}
     for entry in record.rows("switch"):
         found[entry.get("i")] = entry
@@ -102,7 +106,11 @@ def _culprit(record: Record, row: Row) -> Row | None:
     trained = [e for e in found.values() if e.get("training") and not e.get("partial")]
     for entry in before:
         # The same class is put back to train mode after every eval(): then a part of the model was meant.
-        back = [t for t in trained if t.get("class") == entry.get("class") and (t.get("count") or 0) >= (entry.get("count") or 0) > 1]
+        back = [
+            t
+            for t in trained
+            if t.get("class") == entry.get("class") and (t.get("count") or 0) >= (entry.get("count") or 0) > 1
+        ]
         other = [t for t in trained if t.get("class") != entry.get("class")]
         if not back and not other:
             return entry
@@ -126,7 +134,9 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     loop = module.loop_at(forward.line)
     if loop is None:
         return [Remedy(title, "safe")]
-    return [Remedy(title, "safe", (insert_before(module.file, loop.lineno, f"{module.indent(loop.lineno)}{name}.train()"),))]
+    return [
+        Remedy(title, "safe", (insert_before(module.file, loop.lineno, f"{module.indent(loop.lineno)}{name}.train()"),))
+    ]
 
 
 def _switched_name(source: Source, site: Site | None) -> str | None:

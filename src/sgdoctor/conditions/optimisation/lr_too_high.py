@@ -42,11 +42,13 @@ Smaller batch than the recipe's: scale the lr down with it (linearly for SGD). T
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 
 from ...record import Progress, Record
 from ...record.steps import Steps
-from ...source import Source
+from ...source import Edit, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import judged, middle, standing, steps_of
 
@@ -96,9 +98,7 @@ def _bad(entry: Progress, max_skill: float, swings: bool) -> bool:
     return bool(entry.last > 1.2 * entry.first) if entry.first > 0 else False
 
 
-def _finding(
-    entry: Progress, steps: Steps, jump: float, overshoot: float, agreement: float, swings: bool
-) -> Finding:
+def _finding(entry: Progress, steps: Steps, jump: float, overshoot: float, agreement: float, swings: bool) -> Finding:
     assert steps.optimizer is not None
     rates = ", ".join(f"{rate:.3g}" for rate in sorted(set(steps.optimizer.lr)))
     evidence = [
@@ -122,30 +122,36 @@ def _finding(
                 1.0,
             ),
         )
-    return Finding(steps.optimizer.site, tuple(evidence), 0.9 if jump > 1 or swings else 0.8, subject=max(steps.optimizer.lr))
+    return Finding(
+        steps.optimizer.site, tuple(evidence), 0.9 if jump > 1 or swings else 0.8, subject=max(steps.optimizer.lr)
+    )
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A smaller rate."""
     rate = finding.subject if isinstance(finding.subject, float) else None
-    words = f"lower the learning rate: try {rate / 10:.1g}, then {rate / 100:.1g}" if rate else "lower the learning rate"
+    words = (
+        f"lower the learning rate: try {rate / 10:.1g}, then {rate / 100:.1g}" if rate else "lower the learning rate"
+    )
     return [Remedy(words, "changes-training", number_edits(finding, source, rate, 0.1))]
 
 
-def number_edits(finding: Finding, source: Source, rate: float | None, factor: float):  # type: ignore[no-untyped-def]
+def number_edits(finding: Finding, source: Source, rate: float | None, factor: float) -> tuple[Edit, ...]:
     """The literal learning rate at the optimizer's line times `factor`; none where it is no literal there."""
-    import ast
-
     site = finding.site
     module = source.module(site.file) if site is not None else None
     if module is None or site is None or rate is None:
         return ()
     statement = module.statement_at(site.line)
-    literals = [
-        node
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and float(node.value) == rate
-    ] if statement is not None else []
+    literals = (
+        [
+            node
+            for node in ast.walk(statement)
+            if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and float(node.value) == rate
+        ]
+        if statement is not None
+        else []
+    )
     return (module.replace(literals[0], f"{rate * factor:.6g}"),) if len(literals) == 1 else ()
 
 
@@ -158,9 +164,7 @@ CONDITION = Condition(
     by_learning=True,
     explains=(
         "nonfinite-loss",
-        "saturated-activations",
         "dead-relu",
-        "exploding-gradients",
         "vanishing-gradients",
         "uninformative-labels",
     ),

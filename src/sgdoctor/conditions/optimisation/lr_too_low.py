@@ -77,8 +77,8 @@ def in_run(
             steps.optimizer.site if steps.optimizer else entry.objective.site,
             (
                 Evidence(
-                    f"{_named(steps, rates)} moves the weights by {ratio:.1e} of their own size a step (1e-4 to 1e-2 is "
-                    f"usual): {ratio * entry.count:.1e} in all {entry.count} steps",
+                    f"{_named(steps, rates)} moves the weights by {ratio:.1e} of their own size a step (1e-4 to 1e-2 "
+                    f"is usual): {ratio * entry.count:.1e} in all {entry.count} steps",
                     "updates",
                     ratio,
                     1e-3,
@@ -99,7 +99,9 @@ def _named(steps: Steps, rates: list[float]) -> str:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A larger rate: one that moves the weights by about a thousandth a step."""
     rate, factor = finding.subject if isinstance(finding.subject, tuple) else (None, 10.0)
-    words = f"raise the learning rate: try {rate * factor:.1g}" if rate else "raise the learning rate tenfold, and again"
+    words = (
+        f"raise the learning rate: try {rate * factor:.1g}" if rate else "raise the learning rate tenfold, and again"
+    )
     return [Remedy(words, "changes-training", number_edits(finding, source, rate, float(factor)))]
 
 

@@ -41,7 +41,7 @@ backward, not between a backward and its step.
 
 from __future__ import annotations
 
-from ...record import Record
+from ...record import Record, Site
 from ...source import Source
 from ...source.edits import delete_lines, insert_before
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
@@ -86,7 +86,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     site, backward = finding.site, finding.subject
     module = source.module(site.file) if site is not None else None
     title = "move zero_grad() in front of backward()"
-    if module is None or site is None or not hasattr(backward, "line") or backward.file != site.file:
+    if module is None or site is None or not isinstance(backward, Site) or backward.file != site.file:
         return [Remedy(title, "safe")]
     moved, target = module.statement_at(site.line), module.statement_at(backward.line)
     if moved is None or target is None or moved.end_lineno is None:

@@ -49,6 +49,7 @@ from ...source import Source
 from ...source.edits import insert_before
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of, site_at
+from .missing_zero_grad import optimizer_name
 
 STILL = 1e-7  # relative change of a weight's norm that float32 rounding alone can make
 
@@ -112,8 +113,6 @@ def _uncalled(source: Source) -> Site | None:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The missing parentheses, or a step() behind the backward."""
-    from .missing_zero_grad import optimizer_name
-
     site = finding.site
     module = source.module(site.file) if site is not None else None
     title = "call optimizer.step() after backward()"

@@ -53,7 +53,7 @@ def in_run(
     record: Record,
     source: Source,
     *,
-    min_samples: int = 3,  # sampled backward passes that must have left them unchanged
+    min_samples: int = 2,  # sampled backward passes, many steps apart, that left them unchanged to the bit
     min_elements: int = 2,  # a lone scalar (a learnt temperature that is fixed for now) is no network
 ) -> Answer:
     """Parameters get gradients all run long, no optimizer holds them, and they never change."""
@@ -72,8 +72,8 @@ def in_run(
     idle = _idle(record, held)
     evidence = [
         Evidence(
-            f"{len(forgotten)} parameters ({elements:,} elements: {_listed(names)}) get a gradient at every step, are in "
-            "no optimizer and never change",
+            f"{len(forgotten)} parameters ({elements:,} elements: {_listed(names)}) get a gradient at every step, "
+            "are in no optimizer and never change",
             "parameters",
             float(elements),
             0.0,

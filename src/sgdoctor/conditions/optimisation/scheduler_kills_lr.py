@@ -78,7 +78,7 @@ def in_run(
                 _site(record, source),
                 (
                     Evidence(
-                        f"the learning rate fell from {highest:.3g} to {last:.1g}; for the last {share:.0%} of the run, "
+                        f"the learning rate fell from {highest:.3g} to {last:.1g}; for the last {share:.0%} of it, "
                         f"from step {since} on, it was below 1/{1 / max_rate:.0f} of that",
                         "learning_rates",
                         last,
@@ -108,7 +108,13 @@ def _site(record: Record, source: Source) -> Site | None:
     """The condition of a rule written by hand, else where the scheduler is stepped."""
     for module in source:
         for node in ast.walk(module.tree):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AugAssign) else []
+            targets = (
+                node.targets
+                if isinstance(node, ast.Assign)
+                else [node.target]
+                if isinstance(node, ast.AugAssign)
+                else []
+            )
             for target in targets:
                 if not isinstance(target, ast.Subscript) or module.segment(target.slice).strip("'\"") != "lr":
                     continue

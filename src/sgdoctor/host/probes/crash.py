@@ -37,9 +37,9 @@ class Crash:
             if (site := sites.intern(frame.f_code, line)) is not None
         ]
         row["inner"] = self._inner_frames(error.__traceback__)
-        losses = self._observer.losses
-        if losses is not None and losses.last is not None:
-            row["loss"] = self._loss_call(losses.last)
+        failed = self._observer.losses.failed
+        if isinstance(failed, dict):  # the losses may be switched off
+            row["loss"] = failed
         self._observer.write(row)
 
     def _inner_frames(self, traceback: Any) -> list[dict[str, Any]]:
@@ -82,15 +82,6 @@ class Crash:
             "device": str(value.device),
             "grad": bool(value.requires_grad),
         }
-
-    def _loss_call(self, last: tuple[str, Any, Any]) -> dict[str, Any]:
-        name, output, target = last
-        row: dict[str, Any] = {"fn": name, "output": self._tensor(output), "target": self._tensor(target)}
-        # The extremes of labels are what decides; a device that has just failed cannot be asked any more.
-        if row["target"] is not None and target.device.type == "cpu" and target.numel() and not target.is_complex():
-            row["target"]["min"] = float(target.min())
-            row["target"]["max"] = float(target.max())
-        return row
 
 
 def _text(error: BaseException) -> str:

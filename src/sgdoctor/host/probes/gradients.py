@@ -21,6 +21,7 @@ class Gradients:
         self._torch = observer.torch
         self._signal: list[Any] = []
         self._places: list[Any] = []
+        self._hooks: list[Any] = []
 
     def on_graph(self, graph: Graph, site: int | None, count: int) -> None:
         """Ask the nodes of this one graph to say how large the gradient is that passes them."""
@@ -48,10 +49,12 @@ class Gradients:
                 except Exception:
                     signal[index] = None
 
-            node.register_prehook(measure)
+            self._hooks.append(node.register_prehook(measure))
 
     def after_backward(self, graph: Graph, site: int | None, count: int) -> None:
         """The gradients are there."""
+        while self._hooks:  # a graph that is kept may be gone through again
+            self._hooks.pop().remove()
         number = self._observer.parameters.number
         torch = self._torch
         with torch.no_grad():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 MAX_EVENTS = 400  # of one window; a longer one is cut and marked
@@ -23,6 +24,7 @@ class Loop:
         self._observer = observer
         self._window: list[Event] = []
         self._windows: dict[tuple[Event, ...], list[int]] = {}
+        self._known: dict[tuple[Event, ...], list[int]] = {}  # the same counters by window as it came, uncompressed
         self._written: dict[tuple[Event, ...], int] = {}
         self._series: dict[int | None, Series] = {}
 
@@ -41,15 +43,22 @@ class Loop:
 
     def end_window(self) -> None:
         """An optimizer stepped."""
-        key = tuple(_compressed(self._window))
-        self._window = []
+        window, self._window = tuple(self._window), []
+        counted = self._known.get(window) or self._count(window)
+        if counted is not None:
+            counted[0] += 1
+            counted[2] = self._observer.steps
+
+    def _count(self, window: tuple[Event, ...]) -> list[int] | None:
+        key = tuple(_compressed(window))
         counted = self._windows.get(key)
         if counted is None:
             if len(self._windows) >= MAX_WINDOWS:
-                return
+                return None
             counted = self._windows[key] = [0, self._observer.steps, self._observer.steps]
-        counted[0] += 1
-        counted[2] = self._observer.steps
+        if len(self._known) < MAX_WINDOWS:
+            self._known[window] = counted
+        return counted
 
     def on_flush(self, closing: bool) -> None:
         """Everything new."""
@@ -57,11 +66,10 @@ class Loop:
             row = series.take()
             if row is not None:
                 self._observer.write({"k": "objective", "site": site, **row})
-        for key, (count, first, last) in self._windows.items():
+        for number, (key, (count, first, last)) in enumerate(self._windows.items()):
             written = self._written.get(key, 0)
             if count > written and (closing or count >= written * 1.25 + 1):
                 self._written[key] = count
-                number = list(self._windows).index(key)
                 row = {"k": "window", "i": number, "events": [list(event) for event in key]}
                 self._observer.write({**row, "count": count, "first": first, "last": last})
         if closing and self._window:
@@ -125,7 +133,7 @@ def _numbers(values: list[Any]) -> list[float]:
     return [next(fetched) if hasattr(value, "tolist") else value for value in values]
 
 
-def _compressed(events: list[Event]) -> list[Event]:
+def _compressed(events: Iterable[Event]) -> list[Event]:
     """A run of repeats (of up to six events) is kept twice: twice says 'several times'."""
     kept: list[Event] = []
     for event in events:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 MAX_CALLS = 200  # distinct (line, function, shapes) kept
+MAX_RECENT = 64  # calls between two backward passes that are matched with the graph
 MAX_CLASSES = 1000  # label counts are written up to this many classes
 MAX_ROWS = 20_000  # rows of outputs looked at in one sample
 
@@ -44,46 +44,79 @@ class Losses:
         self._torch = observer.torch
         self._calls: dict[tuple[Any, ...], int] = {}
         self._marginals: dict[int | None, Marginal] = {}
-        self.recent: list[tuple[int, Any, Any]] = []  # (call, grad_fn, site) since the last backward
-        self.last: tuple[str, Any, Any] | None = None  # name, input, target of a call that has not returned
+        self._numbers: dict[tuple[Any, ...], int] = {}  # of calls, by everything that is cheap to ask
+        # Calls since the last backward with name and number of their node: to hold the node would hold its whole graph.
+        self._recent: list[tuple[int, str, int]] = []
+        self.failed: dict[str, Any] | None = None  # the call that raised, until another succeeds
 
-    def on_loss_enter(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        """A loss function is about to run; if it raises, the crash probe asks what it was given."""
-        self.last = (name, *_arguments(args, kwargs))
-
-    def on_loss(self, name: str, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any) -> None:
-        """A loss function returned."""
-        self.last = None
-        torch = self._torch
+    def on_failure(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """A loss function raised: what it was given, described now, as a script that goes on needs its memory back."""
         output, target = _arguments(args, kwargs)
-        if not torch.is_tensor(output) or not torch.is_tensor(result):
-            return
-        site = self._observer.sites.of_frame(sys._getframe(1))
-        call = self._call(name, site, output, target, args, kwargs, result)
-        if result.requires_grad and len(self.recent) < 64:
-            self.recent.append((call, result.grad_fn, site))
-        if self._transformed(output, result):
-            self._functional(call, site, result)
-            return
-        graded = bool(result.requires_grad)
-        if not self._observer.sampler.due(("loss", site, graded)):
-            return
-        with self._observer.timed(), torch.no_grad():
-            row: dict[str, Any] = {
-                "k": "loss",
-                "call": call,
-                "n": self._observer.sampler.count(("loss", site, graded)) - 1,
-                "step": self._observer.steps,
-                "grad": graded,
-                "value": result.detach().float().mean(),
-            }
-            self._describe_output(row, name, output.detach())
-            if torch.is_tensor(target) and name in WITH_TARGET:
-                self._describe_target(row, name, output.detach(), target.detach())
-                self._compare(row, name, original, args, kwargs, output.detach(), target.detach(), site)
-            self._observer.write(row)
+        is_tensor = self._torch.is_tensor
+        row: dict[str, Any] = {"fn": name, "output": None, "target": None}
+        if is_tensor(output):
+            row["output"] = {**_tensor(output), "grad": output.requires_grad}
+        if is_tensor(target):
+            described = row["target"] = {**_tensor(target), "grad": target.requires_grad}
+            # The extremes of labels are what decides; a device that has just failed cannot be asked any more.
+            if target.is_cpu and target.numel() and not target.is_complex():
+                described["min"], described["max"] = float(target.min()), float(target.max())
+        self.failed = row
 
-    def _call(self, name: str, site: int | None, output: Any, target: Any, args: Any, kwargs: Any, result: Any) -> int:
+    def on_backward(self) -> None:
+        """A backward pass is about to begin, and has been described."""
+        self._recent.clear()
+
+    def calls_in(self, nodes: list[Any]) -> list[int]:
+        """Numbers of the calls whose result is one of these nodes of a graph."""
+        recent = {(name, number): call for call, name, number in self._recent}
+        return sorted({recent[key] for n in nodes if (key := (n.name(), n._sequence_nr())) in recent}) if recent else []
+
+    def on_loss(
+        self, name: str, original: Any, frame: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        """A loss function returned."""
+        self.failed = None
+        output, target = _arguments(args, kwargs)
+        tensor = self._torch.Tensor
+        if not isinstance(output, tensor) or not isinstance(result, tensor):
+            return
+        site = self._observer.sites.of_frame(frame)
+        graded = result.requires_grad
+        shapes = (target.shape, target.dtype) if isinstance(target, tensor) else None
+        key = (site, name, graded, output.shape, output.dtype, shapes)
+        call = self._numbers.get(key)
+        if call is None:
+            if len(self._numbers) >= MAX_CALLS:
+                self._numbers.clear()
+            call = self._numbers[key] = self._call(name, site, output, target, args, kwargs, graded)
+        if graded and len(self._recent) < MAX_RECENT:
+            node = result.grad_fn
+            self._recent.append((call, node.name(), node._sequence_nr()))
+        if self._observer.look_due(("loss", site, graded)) and not self._transformed(output, result):
+            with self._observer.timed(), self._torch.no_grad():
+                self._sample(call, site, name, original, args, kwargs, result)
+
+    def _sample(
+        self, call: int, site: Any, name: str, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+    ) -> None:
+        graded = result.requires_grad
+        row: dict[str, Any] = {
+            "k": "loss",
+            "call": call,
+            "n": self._observer.sampler.count(("loss", site, graded)) - 1,
+            "step": self._observer.steps,
+            "grad": graded,
+            "value": result.detach().float().mean(),
+        }
+        output, target = _arguments(args, kwargs)
+        self._describe_output(row, name, output.detach())
+        if self._torch.is_tensor(target) and name in WITH_TARGET:
+            self._describe_target(row, name, output.detach(), target.detach())
+            self._compare(row, name, original, args, kwargs, output.detach(), target.detach(), site)
+        self._observer.write(row)
+
+    def _call(self, name: str, site: int | None, output: Any, target: Any, args: Any, kwargs: Any, graded: bool) -> int:
         tensors = self._torch.is_tensor(target)
         key = (
             site,
@@ -94,7 +127,7 @@ class Losses:
             target.dtype if tensors else None,
             output.dim(),
             target.dim() if tensors else None,
-            result.requires_grad,
+            graded,
         )
         known = self._calls.get(key)
         if known is not None:
@@ -111,7 +144,7 @@ class Losses:
                 "output": _tensor(output),
                 "target": _tensor(target) if tensors else None,
                 "target_grad": bool(target.requires_grad) if tensors else False,
-                "grad": bool(result.requires_grad),
+                "grad": graded,
                 "reduction": _reduction(args, kwargs),
                 "ignore_index": kwargs.get("ignore_index"),
                 "weighted": kwargs.get("weight") is not None or kwargs.get("pos_weight") is not None,

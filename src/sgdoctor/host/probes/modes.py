@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import weakref
 from typing import Any
 
 MAX_PLACES = 200  # distinct (call site, layer kind, mode, gradient) kept
@@ -11,9 +11,10 @@ MAX_PLACES = 200  # distinct (call site, layer kind, mode, gradient) kept
 class Place:
     """Forward passes from one line in one mode."""
 
-    def __init__(self, number: int, first_layer: Any) -> None:
+    def __init__(self, number: int) -> None:
         self.number = number
-        self.first_layer = first_layer  # counts a forward pass once, however many such layers it meets
+        self._first_call: tuple[int, int] | None = None
+        self._first_owner: Any = None
         self.count = 0
         self.run = 0  # in a row, no backward between
         self.longest_run = 0
@@ -21,6 +22,18 @@ class Place:
         self.first_step = 0
         self.last_step = 0
         self.written = 0
+
+    def begins(self, call: tuple[int, int], owner: Any) -> bool:
+        """Whether the layer that `owner` is (or has) and the user calls there is the first one of a pass.
+
+        A pass counts once, however many such layers it meets. A first layer that is gone was made for its pass only.
+        """
+        first = self._first_owner() if self._first_owner is not None else None
+        if self._first_call is None or (first is None and self._first_owner is not None):
+            self._first_call = call
+            self._first_owner = None if owner is None else weakref.ref(owner)
+            return True
+        return call == self._first_call and owner is first
 
 
 class Modes:
@@ -30,26 +43,26 @@ class Modes:
 
     def __init__(self, observer: Any) -> None:
         self._observer = observer
+        self._torch = observer.torch
         self._places: dict[tuple[Any, ...], Place] = {}
         self._rows: dict[int, dict[str, Any]] = {}
         self._open: list[Place] = []
         self._switches: dict[tuple[Any, ...], list[int]] = {}
         self._written_switches: dict[tuple[Any, ...], int] = {}
-        self.depth = 0
 
-    def on_mode_layer(self, kind: str, active: bool, graded: bool, trains: bool, used: bool) -> None:
-        """A dropout or batch-norm function ran. `graded`: autograd is on; `trains`: its input or weight needs gradient."""
-        frame = sys._getframe(3)
+    def on_mode_layer(self, frame: Any, kind: str, active: bool, owner: Any, trains: bool) -> None:
+        """A dropout or batch-norm function ran. `trains`: its input or weight needs gradient."""
+        graded = self._torch.is_grad_enabled()
         site = self._observer.sites.of_root_call(frame)
-        if site is None:
-            return
-        layer = (frame.f_code, frame.f_lineno, id(frame.f_locals.get("self")) if kind == "module" else 0)
+        call = self._observer.sites.of_user_frame(frame)
+        if owner is None and call[0] != id(frame.f_code):
+            owner = frame.f_locals.get("self")  # called by a module of torch
         key = (site, kind, active, graded, trains)
         place = self._places.get(key)
         if place is None:
             if len(self._places) >= MAX_PLACES:
                 return
-            place = self._places[key] = Place(len(self._places), layer)
+            place = self._places[key] = Place(len(self._places))
             place.first_step = self._observer.steps
             self._rows[place.number] = {
                 "k": "mode",
@@ -59,9 +72,9 @@ class Modes:
                 "active": active,
                 "graded": graded,
                 "trains": trains,
-                "used": used,
+                "used": True,
             }
-        if layer != place.first_layer:
+        if not place.begins(call, owner):
             return
         place.count += 1
         place.run += 1
@@ -70,7 +83,7 @@ class Modes:
         if len(self._open) < 256:
             self._open.append(place)
 
-    def before_backward(self, deep: bool) -> None:
+    def before_backward(self) -> None:
         """What ran just before belongs to training."""
         for place in self._places.values():
             place.run = 0

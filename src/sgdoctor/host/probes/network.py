@@ -38,8 +38,6 @@ class Network:
 
     def _describe_graph(self, graph: Graph, site: int | None, count: int) -> None:
         number = self._observer.parameters.number
-        losses = self._observer.losses.recent
-        fns = {fn: call for call, fn, _ in losses if fn is not None}
         described = {
             "root": graph.root.grad_fn.name() if graph.root.grad_fn is not None else None,
             "leaf_root": graph.root.grad_fn is None,
@@ -51,7 +49,7 @@ class Network:
                 [node.name(), node_shape(node), [None if c is None else node_shape(c) for c, _ in node.next_functions]]
                 for node in graph.head()
             ],
-            "calls": sorted({fns[node] for node in graph.nodes if node in fns}),
+            "calls": self._observer.losses.calls_in(graph.nodes),
             "nodes": len(graph.nodes),
             "truncated": graph.truncated,
             # Names of torch's own nodes end in a digit; those of the user's autograd.Function do not.

@@ -7,6 +7,7 @@ from typing import Any
 
 MAX_ELEMENTS = 4_000_000  # parameters copied for one sampled step
 MAX_PARAMETERS = 96
+MAX_OPTIMIZERS = 200  # described in one record
 
 
 class Move:
@@ -57,15 +58,15 @@ class Move:
 
 
 class State:
-    """What the observer keeps of one optimizer."""
+    """What the observer keeps of one optimizer. Times are counts of backward passes."""
 
-    def __init__(self, number: int, optimizer: Any) -> None:
+    def __init__(self, number: int, optimizer: Any, now: int) -> None:
         self.number = number
         self.reference = weakref.ref(optimizer)
         self.steps = 0
-        self.backwards = 0  # since the last step
+        self.stepped_at = now
+        self.cleared_at = now  # or stepped: the gradients from before are used up
         self.dirty = False  # stepped, and not cleared since
-        self.fresh = False  # a backward happened since the last clearing
         self.residual: Any = None  # norm of what was still in .grad when a backward began
         self.empty_steps = 0  # steps without any gradient at all
         self.cleared_steps = 0  # steps whose gradients were cleared after backward
@@ -90,22 +91,33 @@ class Updates:
         self._torch = observer.torch
         self._states: dict[int, State] = {}
         self._count = 0
+        self._backwards = 0
         self._free = FreeParameters(observer)
 
-    def on_optimizer(self, optimizer: Any) -> None:
+    def on_optimizer(self, optimizer: Any, site: int | None) -> None:
         """An optimizer was built."""
-        self._state(optimizer, self._observer.sites.here())
+        self._state(optimizer, site)
 
     def _state(self, optimizer: Any, site: int | None = None) -> State:
         state = self._states.get(id(optimizer))
         if state is None or state.reference() is not optimizer:
-            state = self._states[id(optimizer)] = State(self._count, optimizer)
+            state = self._new_state(optimizer, site)
+        return state
+
+    def _new_state(self, optimizer: Any, site: int | None) -> State:
+        # Scripts that build an optimizer for every task must not fill the memory, nor the disk.
+        for key, known in list(self._states.items()):
+            if known.reference() is None:
+                self._write_steps(self._states.pop(key))
+        number = self._count if self._count < MAX_OPTIMIZERS else -1
+        state = self._states[id(optimizer)] = State(number, optimizer, self._backwards)
+        if state.number >= 0:
             self._count += 1
             self._observer.write({"k": "optimizer", "i": state.number, "site": site, **self._describe(optimizer)})
         return state
 
     def number(self, optimizer: Any) -> int:
-        """The number of an optimizer in the record."""
+        """The number of an optimizer in the record, -1 beyond MAX_OPTIMIZERS."""
         return self._state(optimizer).number
 
     def _describe(self, optimizer: Any) -> dict[str, Any]:
@@ -124,9 +136,11 @@ class Updates:
 
     # -- events ----------------------------------------------------------------------------------------------
 
-    def on_zero_grad(self, optimizer: Any, site: int | None) -> None:
-        """optimizer.zero_grad()."""
-        self._clear(self._state(optimizer), site)
+    def on_zero_grad(self, optimizer: Any, site: int | None) -> int:
+        """optimizer.zero_grad(); the number of the optimizer."""
+        state = self._state(optimizer)
+        self._clear(state, site)
+        return state.number
 
     def on_module_zero_grad(self, module: Any, site: int | None) -> None:
         """module.zero_grad(): clears every optimizer that holds nothing outside the module."""
@@ -136,33 +150,30 @@ class Updates:
             if leaves and all(id(leaf) in inside for leaf in leaves):
                 self._clear(state, site)
 
-    @staticmethod
-    def _clear(state: State, site: int | None) -> None:
+    def _clear(self, state: State, site: int | None) -> None:
         state.dirty = False
         state.residual = None
-        if state.fresh:
+        if self._backwards > state.cleared_at:
+            state.cleared_at = self._backwards
             state.clear_site = site
-        state.fresh = False
 
-    def before_backward(self, deep: bool) -> None:
+    def before_backward(self) -> None:
         """A backward begins: is the gradient that was already stepped with still there?"""
-        for state in self._states.values():
-            if state.steps == 0 or not state.dirty:
+        for state in list(self._states.values()):
+            if not state.dirty:
                 continue
-            grads = [leaf.grad for leaf in state.leaves() if leaf.grad is not None]
-            if not grads:
+            leaves = state.leaves()
+            if all(leaf.grad is None for leaf in leaves):
                 state.dirty = False
-            elif state.residual is None and self._observer.sampler.due(("stale", state.number)):
+            elif state.residual is None and self._observer.look_due(("stale", state.number)):
                 with self._observer.timed(), self._torch.no_grad():
-                    dense = [g.detach() for g in grads if not g.is_sparse]
+                    dense = [g.detach() for g in (leaf.grad for leaf in leaves) if g is not None and not g.is_sparse]
                     state.residual = sum(norm.float() for norm in self._torch._foreach_norm(dense)) if dense else None
         self._free.before_backward()
 
     def after_backward_light(self) -> None:
         """A backward ended, sampled or not."""
-        for state in self._states.values():
-            state.fresh = True
-            state.backwards += 1
+        self._backwards += 1
 
     def on_graph(self, graph: Any, site: int | None, count: int) -> None:
         """Parameters of a sampled graph that no optimizer holds."""
@@ -171,46 +182,46 @@ class Updates:
 
     def after_backward(self, graph: Any, site: int | None, count: int) -> None:
         """Gradients of a sampled graph are there."""
-        self._free.after_backward(count)
+        self._free.after_backward()
 
     def before_step(self, optimizer: Any, closure: bool) -> None:
         """optimizer.step() begins."""
         state = self._state(optimizer)
-        if state.backwards and not closure and not state.fresh:
+        backed = self._backwards > state.stepped_at
+        if backed and not closure and self._backwards == state.cleared_at:
             state.cleared_steps += 1
-        sample = self._observer.sampler.due(("step", state.number))
+        sample = self._observer.look_due(("step", state.number))
         follow, state.move = state.move, None
         if not sample and follow is None and state.steps >= 3:
             return
         with self._observer.timed(), self._torch.no_grad():
             leaves = state.leaves()
-            if not closure and state.backwards and all(leaf.grad is None for leaf in leaves):
+            if not closure and backed and all(leaf.grad is None for leaf in leaves):
                 state.empty_steps += 1
-            if follow is not None and not closure:
-                turn = follow.turn()
-                if turn is not None:
-                    self._observer.write(
-                        {"k": "turn", "opt": state.number, "n": state.steps, "step": self._observer.steps, **turn}
-                    )
+            turn = follow.turn() if follow is not None and not closure else None
+            if turn is not None:
+                self._observer.write(
+                    {"k": "turn", "opt": state.number, "n": state.steps, "step": self._observer.steps, **turn}
+                )
             if sample:
                 state.move = Move(self._torch, leaves)
                 self._rates(state, optimizer)
 
-    def after_step(self, optimizer: Any, site: int | None) -> None:
-        """optimizer.step() ended."""
+    def after_step(self, optimizer: Any) -> int:
+        """optimizer.step() ended; the number of the optimizer."""
         state = self._state(optimizer)
         if state.move is not None:
             with self._observer.timed(), self._torch.no_grad():
-                self._write_update(state)
+                self._write_update(state, state.move)
         if state.residual is not None:
             self._observer.write({"k": "stale", "opt": state.number, "n": state.steps, "norm": state.residual})
             state.residual = None
         state.steps += 1
-        state.dirty, state.fresh, state.backwards = True, False, 0
+        state.dirty = True
+        state.stepped_at = state.cleared_at = self._backwards
+        return state.number
 
-    def _write_update(self, state: State) -> None:
-        move = state.move
-        assert move is not None
+    def _write_update(self, state: State, move: Move) -> None:
         row = {
             "k": "update",
             "opt": state.number,
@@ -227,21 +238,18 @@ class Updates:
             state.rates = rates
             self._observer.write({"k": "rate", "opt": state.number, "n": state.steps, "lr": rates})
 
+    def _write_steps(self, state: State) -> None:
+        state.written = state.steps
+        if state.number < 0:
+            return
+        counts = {"n": state.steps, "empty": state.empty_steps, "cleared": state.cleared_steps}
+        self._observer.write({"k": "steps", "opt": state.number, **counts, "clear_site": state.clear_site})
+
     def on_flush(self, closing: bool) -> None:
         """Counters, when they have grown enough to be worth a row."""
-        for state in self._states.values():
+        for state in list(self._states.values()):
             if closing or state.steps >= state.written * 1.2 + 1:
-                state.written = state.steps
-                self._observer.write(
-                    {
-                        "k": "steps",
-                        "opt": state.number,
-                        "n": state.steps,
-                        "empty": state.empty_steps,
-                        "cleared": state.cleared_steps,
-                        "clear_site": state.clear_site,
-                    }
-                )
+                self._write_steps(state)
         self._free.on_flush(closing)
 
 
@@ -251,7 +259,8 @@ class FreeParameters:
     def __init__(self, observer: Any) -> None:
         self._observer = observer
         self._torch = observer.torch
-        self._leaves: list[Any] = []
+        self._leaves: list[Any] = []  # weak references: the tensors may be most of the script's memory
+        self._numbers: list[int] = []
         self._versions: list[int] = []
         self._move: Move | None = None
         self._steps = 0
@@ -259,13 +268,18 @@ class FreeParameters:
         self._backwards = 0
         self._site: int | None = None
 
+    def _alive(self) -> list[Any]:
+        return [leaf for reference in self._leaves if (leaf := reference()) is not None]
+
     def watch(self, leaves: list[Any], site: int | None) -> None:
         """These are the free leaves of the latest sampled graph."""
+        leaves = leaves[:MAX_PARAMETERS]
         if not leaves and not self._leaves:
             return
-        if [id(leaf) for leaf in leaves] != [id(leaf) for leaf in self._leaves]:
-            self._leaves = leaves[:MAX_PARAMETERS]
-            self._versions = [leaf._version for leaf in self._leaves]
+        if [id(leaf) for leaf in leaves] != [id(leaf) for leaf in self._alive()]:
+            self._leaves = [weakref.ref(leaf) for leaf in leaves]
+            self._numbers = [self._observer.parameters.number(leaf) for leaf in leaves]
+            self._versions = [leaf._version for leaf in leaves]
             self._move = None
             self._site = site
 
@@ -274,14 +288,15 @@ class FreeParameters:
         if not self._leaves:
             return
         self._backwards += 1
-        versions = [leaf._version for leaf in self._leaves]
-        if versions == self._versions:
+        leaves = self._alive()
+        versions = [leaf._version for leaf in leaves]
+        if versions == self._versions or len(leaves) < len(self._leaves):
             return
         self._versions = versions
-        self._observer.on_manual_step()
+        self._observer.count_step()
         self._steps += 1
         move, self._move = self._move, None
-        sample = self._observer.sampler.due(("stale", "free"))
+        sample = self._observer.look_due(("stale", "free"))
         if move is None and not sample:
             return
         with self._observer.timed(), self._torch.no_grad():
@@ -289,28 +304,20 @@ class FreeParameters:
                 row = {"k": "update", "opt": None, "n": self._steps, "step": self._observer.steps}
                 numbers = [self._observer.parameters.number(leaf) for leaf in move.leaves]
                 self._observer.write({**row, "params": numbers, **move.end()})
-            grads = [leaf.grad.detach() for leaf in self._leaves if leaf.grad is not None and not leaf.grad.is_sparse]
             if sample:
+                grads = [leaf.grad.detach() for leaf in leaves if leaf.grad is not None and not leaf.grad.is_sparse]
                 norm = sum(n.float() for n in self._torch._foreach_norm(grads)) if grads else 0.0
                 self._observer.write({"k": "stale", "opt": None, "n": self._steps, "norm": norm})
 
-    def after_backward(self, count: int) -> None:
+    def after_backward(self) -> None:
         """Their gradients are there: copy them to see the hand-written step."""
         if self._leaves:
             with self._torch.no_grad():
-                self._move = Move(self._torch, self._leaves)
+                self._move = Move(self._torch, self._alive())
 
     def on_flush(self, closing: bool) -> None:
         """How many hand-written steps were seen."""
         if self._backwards and (closing or self._steps >= self._written * 1.2 + 1):
             self._written = self._steps
-            number = self._observer.parameters.number
-            self._observer.write(
-                {
-                    "k": "free",
-                    "steps": self._steps,
-                    "backwards": self._backwards,
-                    "site": self._site,
-                    "params": [number(leaf) for leaf in self._leaves],
-                }
-            )
+            counts = {"steps": self._steps, "backwards": self._backwards, "site": self._site}
+            self._observer.write({"k": "free", **counts, "params": self._numbers})

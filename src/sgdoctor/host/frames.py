@@ -1,0 +1,43 @@
+"""Frames of ours between the script and torch: kept out of its tracebacks and warnings."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from typing import Any
+
+HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# File name of the wrappers' code. `warnings` does not count frames of files named so, so that a warning inside torch
+# is still reported at the line it would be reported at without us.
+OWN_FRAME = "<sgdoctor importlib._bootstrap>"
+
+
+def unseen(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function, its code under the name that warnings pass over."""
+    function.__code__ = function.__code__.replace(co_filename=OWN_FRAME)  # type: ignore[attr-defined]
+    return function
+
+
+def peel(error: BaseException) -> None:
+    """Take the entry of the frame that handles `error` off its traceback; a bare `raise` must follow.
+
+    Python 3.11 and later re-raise what is left; 3.10 puts the entry back.
+    """
+    rest = error.__traceback__.tb_next if error.__traceback__ is not None else None
+    if not isinstance(error, Exception):
+        # Ctrl-C may come while a probe is at work: the script sees it come at its own line.
+        while rest is not None and rest.tb_frame.f_code.co_filename.startswith((HERE, OWN_FRAME)):
+            rest = rest.tb_next
+    error.__traceback__ = rest
+
+
+def raised_by_signal(error: BaseException) -> bool:
+    """Whether `error` comes from a signal handler of the script: it may interrupt our code, but it is not ours to catch."""
+    handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()} - {None}
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code in handlers:
+            return True
+        traceback = traceback.tb_next
+    return False
