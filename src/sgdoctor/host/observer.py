@@ -264,6 +264,7 @@ class Observer:
     def optimizer_built(self, frame: FrameType, optimizer: Any) -> None:
         """An optimizer was constructed."""
         self.updates.on_optimizer(optimizer, self.sites.of_frame(frame))
+        self.sampler.alarm()  # another phase of training begins
 
     def zero_grad(self, frame: FrameType, optimizer: Any) -> None:
         """optimizer.zero_grad() was called."""

@@ -9,6 +9,7 @@ DENSE = 6  # first events of a key that are always looked at
 SPACING = 1.12  # then each sample is at least this factor later than the last: about 20 samples a decade
 CREDIT = 0.08  # seconds that may be spent before the budget binds: what a run of two seconds can spare
 PATIENCE = 0.02  # share by which events must grow before a budget that was spent is asked again
+MAX_ALARMS = 20  # in one run: a script that builds an optimizer for every task would be sampled throughout
 ALARM_SAMPLES = 3  # events of each key looked at closely after something turned non-finite
 
 
@@ -22,7 +23,7 @@ class Beat:
 
 
 class Sampler:
-    """A governor: `due(key)` counts events of a key and says which to sample; `spend(seconds)` is charged to the budget.
+    """A governor: `due(key)` counts events of a key and says which to sample; `spend(seconds)` charges the budget.
 
     The clock starts at the first event, not at import, or start-up time would become credit.
     """
@@ -32,6 +33,7 @@ class Sampler:
         self._clock = clock
         self._started: float | None = None
         self._beats: dict[Hashable, Beat] = {}
+        self._alarms = 0
         self.spent = 0.0
 
     def due(self, key: Hashable) -> bool:
@@ -63,8 +65,9 @@ class Sampler:
         return 0 if beat is None else beat.count
 
     def alarm(self) -> None:
-        """Look closely at the next events of every key: something just turned non-finite."""
-        for beat in self._beats.values():
+        """Look closely at the next events of every key: something changed (a NaN, a new optimizer)."""
+        self._alarms += 1
+        for beat in self._beats.values() if self._alarms <= MAX_ALARMS else ():
             beat.urgent, beat.next = ALARM_SAMPLES, 0
 
     def spend(self, seconds: float) -> None:

@@ -55,23 +55,32 @@ class Sites:
             frame = frame.f_back
         if packaged is None:
             return None
-        return self._intern(packaged, codes.get(id(packaged.f_code)) or self._classify(packaged.f_code))
+        return self._intern(packaged, self._code(packaged.f_code))
 
     def of_root_call(self, frame: FrameType | None) -> int | None:
-        """The id of the line that called the outermost nn.Module which `frame` runs in."""
+        """The id of the line that called the outermost nn.Module which `frame` runs in.
+
+        None where torch itself called it (`update_bn`): that pass is none of the script's.
+        """
         outermost = probe = frame
         while probe is not None:
             if probe.f_code.co_name == "_call_impl":
                 outermost = probe
             probe = probe.f_back
-        return self.of_frame(outermost)
+        if outermost is frame or outermost is None:
+            return self.of_frame(outermost)
+        caller = outermost.f_back
+        while caller is not None and caller.f_code.co_name in ("_wrapped_call_impl", "__call__"):
+            caller = caller.f_back
+        if caller is None or self._code(caller.f_code).kind == FOREIGN:
+            return None
+        return self.of_frame(caller)
 
     def of_user_frame(self, frame: FrameType) -> tuple[int, int]:
-        """(code, instruction) of the innermost frame of the user's own code: cheaper than a site, as good to tell apart."""
-        codes = self._codes
+        """(code, instruction) of the innermost frame of the user's own code: cheaper than a site, as good an identity."""
         probe: FrameType | None = frame
         while probe is not None:
-            if (codes.get(id(probe.f_code)) or self._classify(probe.f_code)).kind == USER:
+            if self._code(probe.f_code).kind == USER:
                 return id(probe.f_code), probe.f_lasti
             probe = probe.f_back
         return id(frame.f_code), frame.f_lasti
@@ -80,7 +89,7 @@ class Sites:
         """(frame, line) of every frame of a traceback that is the user's own code, outermost first."""
         found = []
         while traceback is not None:
-            if self._classify(traceback.tb_frame.f_code).kind == USER:
+            if self._code(traceback.tb_frame.f_code).kind == USER:
                 found.append((traceback.tb_frame, traceback.tb_lineno))
             traceback = traceback.tb_next
         return found
@@ -99,6 +108,9 @@ class Sites:
         if known is None:
             known = code.sites[frame.f_lasti] = self.intern(frame.f_code, frame.f_lineno)
         return known
+
+    def _code(self, code: CodeType) -> Code:
+        return self._codes.get(id(code)) or self._classify(code)
 
     def _classify(self, code: CodeType) -> Code:
         if len(self._codes) >= MAX_CODES:

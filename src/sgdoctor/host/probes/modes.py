@@ -54,6 +54,8 @@ class Modes:
         """A dropout or batch-norm function ran. `trains`: its input or weight needs gradient."""
         graded = self._torch.is_grad_enabled()
         site = self._observer.sites.of_root_call(frame)
+        if site is None:
+            return
         call = self._observer.sites.of_user_frame(frame)
         if owner is None and call[0] != id(frame.f_code):
             owner = frame.f_locals.get("self")  # called by a module of torch
