@@ -77,7 +77,7 @@ def table(rows: list[Row], kind: type) -> dict[tuple[str, ...], list[tuple[int, 
 
 
 def broken_records(rows: list[Row]) -> st.SearchStrategy[Record]:
-    """Real records that lack rows, whose lists are cut, whose numbers are not finite, zero or huge: here or everywhere."""
+    """Records that lack rows, whose lists are cut, whose numbers are not finite, zero or huge, here or everywhere."""
     kinds = sorted({str(row["k"]) for row in rows})
     floats, lists = table(rows, float), table(rows, list)
 

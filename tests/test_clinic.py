@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime
 import os
 
-import clinic
 import pytest
 
+import clinic
 from sgdoctor.conditions import catalogue
 from sgdoctor.record import load
 

@@ -81,7 +81,7 @@ def test_every_room_has_its_height() -> None:
 def test_rooms_import_only_what_stands_lower() -> None:
     wrong = []
     for found in OURS:
-        target = (found.name.split(".") + ["__init__"])[1]
+        target = [*found.name.split("."), "__init__"][1]
         if target not in HEIGHT:
             target = "__init__"  # a name of the package itself
         same = found.room == target

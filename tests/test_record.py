@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import warnings
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 from hostile import ROWS, SMALL, hostile_records, places
 from hypothesis import given
 
+import clinic
 from sgdoctor import RecordError
 from sgdoctor.record import Progress, Record, load, progress
 from sgdoctor.record.inputs import doors
@@ -32,7 +34,8 @@ def seen(thing: Any) -> dict[str, Any]:
 
 def look_at(record: Record) -> None:
     """Every view of a record, and those of what is in it."""
-    with np.errstate(all="ignore"):  # as `diagnose` has it
+    with np.errstate(all="ignore"), warnings.catch_warnings():  # as `diagnose` has it
+        warnings.simplefilter("ignore", RuntimeWarning)
         seen(record)
         for parameter in record.parameters.values():
             seen(parameter)
@@ -103,6 +106,14 @@ def test_the_small_record_fits_the_schema_and_shows_everything() -> None:
     assert isinstance(entry, Progress) and entry.count == 3 and np.isfinite(entry.baseline)
 
 
+@pytest.mark.parametrize("case", clinic.cases(), ids=lambda case: case.name)
+def test_what_the_observer_writes_fits_the_schema(case: clinic.Case) -> None:
+    record = clinic.restore(case)
+    written = {f"{kind}.{name}" for kind in record.kinds() for row in record.rows(kind) for name in row}
+    assert not record.misfits
+    assert written <= {f"{kind}.{name}" for kind, fields in FIELDS.items() for name in ("k", *fields)}
+
+
 NASTY: list[Any] = [None, True, -2, 0, 10**400, 1e308, "NaN", "Infinity", "", "x", [], {}, [None], [[]], [-1], ["NaN"]]
 
 
@@ -165,7 +176,7 @@ def test_names_that_are_no_unicode_are_kept(tmp_path: Path) -> None:
 
 def test_a_newer_schema_is_refused_with_advice(tmp_path: Path) -> None:
     (tmp_path / "process-1.jsonl").write_text(json.dumps({"k": "start", "schema": SCHEMA + 1}) + "\n")
-    with pytest.raises(RecordError, match="newer.*upgrade"):
+    with pytest.raises(RecordError, match=r"newer.*upgrade"):
         load(tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -37,9 +38,28 @@ def group() -> None:
 
 
 def main() -> None:
-    """The entry point: our own errors become one line and exit status 2."""
+    """The entry point: an error that is meant becomes one line and status 2, one that is not one line and status 3."""
     try:
         group.main(prog_name="sgdoctor", standalone_mode=True)
     except SgdoctorError as error:
         click.echo(f"sgdoctor: {error}", err=True)
         sys.exit(2)
+    except Exception as error:
+        if os.environ.get("SGDOCTOR_STRICT") == "1":
+            raise
+        report_bug(error)
+        sys.exit(3)
+
+
+def report_bug(error: Exception) -> None:
+    """Say what went wrong in us, where, and what to do about it; never with a traceback."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f" at {os.path.basename(frame.tb_frame.f_code.co_filename)}:{frame.tb_lineno}" if frame else ""
+    text = str(error).splitlines()[0][:200] if str(error) else ""
+    click.echo(
+        f"sgdoctor: an error of its own{where}: {type(error).__name__}: {text}. The script and its record are not "
+        "affected; SGDOCTOR_STRICT=1 shows where it comes from.",
+        err=True,
+    )

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from ..errors import SgdoctorError
+from . import report_bug
 from .output import FORMATS, conditions_option, write_report
 
 EXIT_FOUND = 10
@@ -80,8 +82,16 @@ def command(
         observed = run(plan, live.look)
     finally:
         live.close()
-    diagnosis = diagnose(observed, select=select, ignore=ignore)
-    write_report(diagnosis, form, json_file, quiet, to_stderr=True)
+    try:
+        diagnosis = diagnose(observed, select=select, ignore=ignore)
+        write_report(diagnosis, form, json_file, quiet, to_stderr=True)
+    except SgdoctorError:
+        raise
+    except Exception as error:
+        if os.environ.get("SGDOCTOR_STRICT") == "1":
+            raise
+        report_bug(error)  # and still leave as the script left: CI must not see a failed training where there is none
+        sys.exit(int(observed.exit.get("status", 0)))
     sys.exit(_status(diagnosis, exit_on))
 
 

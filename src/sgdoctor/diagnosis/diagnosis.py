@@ -73,7 +73,9 @@ def diagnose(
 
 
 def _diagnose(record: Record, select: Iterable[str], ignore: Iterable[str], strict: bool) -> Diagnosis:
-    source = Source({str(row["file"]): str(row["text"]) for row in record.rows("source") if "file" in row})
+    source = Source(
+        {str(row["file"]): str(row["text"]) for row in record.rows("source") if "file" in row and "text" in row}
+    )
     fired: list[tuple[Condition, Finding]] = []
     open_questions: dict[str, str] = {}
     for entry in _chosen(select, ignore):

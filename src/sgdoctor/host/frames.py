@@ -15,7 +15,7 @@ OWN_FRAME = "<sgdoctor importlib._bootstrap>"
 
 def unseen(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, its code under the name that warnings pass over."""
-    function.__code__ = function.__code__.replace(co_filename=OWN_FRAME)  # type: ignore[attr-defined]
+    function.__code__ = function.__code__.replace(co_filename=OWN_FRAME)
     return function
 
 
@@ -33,7 +33,7 @@ def peel(error: BaseException) -> None:
 
 
 def raised_by_signal(error: BaseException) -> bool:
-    """Whether `error` comes from a signal handler of the script: it may interrupt our code, but it is not ours to catch."""
+    """Whether a signal handler of the script raised it: it may interrupt our code, but it is not ours to catch."""
     handlers = {getattr(signal.getsignal(number), "__code__", None) for number in signal.valid_signals()} - {None}
     traceback = error.__traceback__
     while traceback is not None:

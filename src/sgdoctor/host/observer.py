@@ -35,7 +35,7 @@ class Stop(SystemExit):
 class Observer:
     """State shared by the probes of one process, and the guard that keeps our errors from the script.
 
-    `signals`: names from the table of signals that someone needs; a probe none of whose signals is named is not attached.
+    `signals`: names from the table of signals that someone needs; a probe that provides none of them is not attached.
     `budget`: share of the run's time that close looks may take. `max_steps`: optimizer steps after which to stop.
     """
 
@@ -61,6 +61,7 @@ class Observer:
         clock: Callable[[], float] = perf_counter,
     ) -> None:
         self.torch: Any = None
+        self._tensor: Any = ()
         self.active = True
         self.stopping = False  # the run should end at the next step
         self.steps = 0
@@ -98,6 +99,7 @@ class Observer:
     def attach(self, torch: Any) -> None:
         """torch has just been imported."""
         self.torch = torch
+        self._tensor = torch.Tensor
         wanted = None if self._signals is None else set(self._signals)
         for name, make in PROBES.items():
             if wanted is None or name in BASE or wanted & set(make.SIGNALS):  # type: ignore[attr-defined]
@@ -137,7 +139,7 @@ class Observer:
 
         def call(*args: Any) -> Any:
             nonlocal event
-            if not self.active or self._capturing():
+            if not self.active or (self._waits and self._capturing()):
                 return None
             try:
                 return event(*args)
@@ -201,13 +203,12 @@ class Observer:
         self._nested += 1
         if self._nested > 1:  # checkpointing runs a backward inside the backward
             return None
-        root = self._root(tensors)
-        if root is None:
+        root = tensors if isinstance(tensors, self._tensor) else _only(tensors)
+        if root is None or root.numel() != 1 or (value := self._value(root)) is None:
             return None
         site = self.sites.of_frame(frame)
         self.loop.on_event(letter, site)
         deep = self.look_due(("backward", site))
-        value = self._value(root)
         if value.__class__ is float and value - value != 0 and site not in self._alarmed:
             # The first non-finite loss is looked at closely whatever the schedule says.
             self._alarmed.add(site)
@@ -216,10 +217,12 @@ class Observer:
         self.updates.before_backward()
         self.modes.before_backward()
         self.loop.on_objective(site, value)
-        count = self.sampler.count(("backward", site)) - 1
-        graph = self._graph(root, site, count) if deep and root.requires_grad else None
+        begun: Begun = (None, site, 0)
+        if deep and root.requires_grad:
+            count = self.sampler.count(("backward", site)) - 1
+            begun = (self._graph(root, site, count), site, count)
         self.losses.on_backward()
-        return graph, site, count
+        return begun
 
     def backward_ends(self, begun: Begun | None) -> None:
         """The backward pass is over (also when it raised)."""
@@ -244,18 +247,11 @@ class Observer:
             return graph
         return None
 
-    def _root(self, tensors: Any) -> Any:
-        """The loss that is backpropagated; None where it is not one number."""
-        if not isinstance(tensors, self.torch.Tensor):
-            if not isinstance(tensors, (list, tuple)) or len(tensors) != 1:  # a generator is not ours to use up
-                return None
-            tensors = tensors[0]
-        return tensors if tensors.numel() == 1 and tensors.is_floating_point() else None
-
     def _value(self, root: Any) -> Any:
-        """Its value; that of another device as a copy, to be read later."""
+        """The number in it (None for a complex one); that of another device as a copy, to be read later."""
         if root.is_cpu:
-            return root.item()
+            value = root.item()
+            return value if value.__class__ is float else None
         if root.is_cuda:
             self._capturing = self.torch.cuda.is_current_stream_capturing
         self._waits = True
@@ -372,3 +368,8 @@ class Observer:
         self._writer.flush(closing)
         if not closing and os.path.exists(self._stop_file):  # the parent's way to ask for an end
             self.stopping = True
+
+
+def _only(tensors: Any) -> Any:
+    # A generator is not ours to use up.
+    return tensors[0] if isinstance(tensors, (list, tuple)) and len(tensors) == 1 else None

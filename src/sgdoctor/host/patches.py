@@ -16,7 +16,7 @@ from .observer import Observer
 from .probes.loss import WITH_TARGET, WITHOUT_TARGET
 
 MODE_FUNCTIONS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout")
-LISTINGS = ("parameters", "named_parameters", "_apply", "state_dict", "apply")  # what a module that is trained goes through
+LISTINGS = ("parameters", "named_parameters", "_apply", "state_dict", "apply")  # a module that is trained is seen there
 Wrapped = Callable[..., Any]
 
 

@@ -77,7 +77,7 @@ class Sites:
         return self.of_frame(caller)
 
     def of_user_frame(self, frame: FrameType) -> tuple[int, int]:
-        """(code, instruction) of the innermost frame of the user's own code: cheaper than a site, as good an identity."""
+        """(code, instruction) of the innermost frame of the user's own code: cheaper than a site."""
         probe: FrameType | None = frame
         while probe is not None:
             if self._code(probe.f_code).kind == USER:

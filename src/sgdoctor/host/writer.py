@@ -1,4 +1,4 @@
-"""Rows to an append-only JSON-lines file: one `os.write` a batch, so that a kill loses only what was not yet handed over."""
+"""Rows to an append-only JSON-lines file: one `os.write` a batch, so that a kill loses only what still waited."""
 
 from __future__ import annotations
 

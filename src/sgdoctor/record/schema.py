@@ -202,6 +202,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "calls": list[Index],
         "nodes": Count,
         "truncated": bool,
+        "custom": list[str],
         "opaque": bool,
     },
     "features": {

@@ -98,7 +98,7 @@ def _print_rows(rows: list[tuple[str, str, str]], console: Console) -> None:
 
 
 def _print_patch(patch: str, console: Console) -> None:
-    for row in patch.split("\n"):
+    for row in patch.rstrip("\n").split("\n"):
         style = {"+": "green", "-": "red", "@": "cyan"}.get(row[:1], "dim")
         console.print(Text("    " + row, style=style), soft_wrap=True)
 

@@ -83,6 +83,15 @@ class Module:
                 best = node
         return best
 
+    def statement_with(self, line: int, attribute: str) -> ast.stmt | None:
+        """The statement at a line in which `.attribute` stands (several may share it); else the innermost."""
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Attribute) and node.attr == attribute and node.lineno == line:
+                found = self.enclosing(node, ast.stmt)
+                if isinstance(found, ast.stmt):
+                    return found
+        return self.statement_at(line)
+
     def function_at(self, line: int) -> Function | None:
         """The innermost function that covers a line."""
         statement = self.statement_at(line)

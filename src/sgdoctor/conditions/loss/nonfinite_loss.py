@@ -89,8 +89,8 @@ def in_run(record: Record, source: Source) -> Answer:
             what, names = BORN[str(hazard.get("op"))]
             evidence.append(
                 Evidence(
-                    f"at step {int(number(hazard.get('n')))} {int(number(hazard.get('bad')))} of "
-                    f"{int(number(hazard.get('of')))} values of one operation are {what}",
+                    f"at step {number(hazard.get('n')):.0f} {number(hazard.get('bad')):.0f} of "
+                    f"{number(hazard.get('of')):.0f} values of one operation are {what}",
                     "hazards",
                     number(hazard.get("bad")),
                     0.0,
@@ -106,10 +106,10 @@ def in_run(record: Record, source: Source) -> Answer:
 def _hazard(record: Record, objective: Objective, first: int) -> Row | None:
     """The operation nearest to the birth: seen at the first non-finite loss, or, if born in backward, before it."""
     rows = [r for r in record.rows("hazard", site=objective.number) if number(r.get("bad")) > 0 and r.get("op") in BORN]
-    at_birth = [row for row in rows if int(number(row.get("n"))) == first]
+    at_birth = [row for row in rows if number(row.get("n")) == first]
     # A value that was already NaN when it came is no birth: what counts is a 0 under a log, a root or a bar.
     born = [row for row in at_birth if number(row.get("bad")) > number(row.get("nonfinite"))]
-    before = [row for row in rows if int(number(row.get("n"))) < first and row.get("op") == "SqrtBackward0"]
+    before = [row for row in rows if number(row.get("n")) < first and row.get("op") == "SqrtBackward0"]
     exploded = [row for row in at_birth if row.get("op") == "ExpBackward0"]
     chosen = born or before[-1:] or exploded
     return chosen[0] if chosen else None

@@ -55,7 +55,7 @@ def in_run(
     source: Source,
     *,
     min_ratio: float = 300.0,  # gradient norm, first place over last; clinic: healthy to 43, faulty from 1.9e3
-    good_skill: float = 0.3,
+    good_skill: float = 0.3,  # a run that learns holds its gradients; clinic: faulty runs are far below 0
     early: int = 6,  # sampled backward passes: once a run has blown up, its gradients may look tame
 ) -> Answer:
     """The gradient grows on its way back, over layers or over time steps."""

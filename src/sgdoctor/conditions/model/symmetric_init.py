@@ -80,15 +80,16 @@ def in_run(
         if not alike:
             continue
         zero = all(norm == 0 for parameter in alike for norm, _ in history[parameter])
-        last = int(number(samples[-1].get("n")))
+        last = number(samples[-1].get("n"))
+        first = record.parameters.get(alike[0])
         names = [str(layer_name(record, parameter)) for parameter in alike]
         state = "all their weights are still zero" if zero else "all their rows are still equal"
         yield Finding(
-            initialiser_site(source, "zeros", "constant", "ones", "fill", "zero", of=record.parameters[alike[0]].name)
+            initialiser_site(source, "zeros", "constant", "ones", "fill", "zero", of=first.name if first else "")
             or layer_site(record, source, alike[0]),
             (
                 Evidence(
-                    f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: after {last} steps {state}, so that "
+                    f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: after {last:.0f} steps {state}, so that "
                     "every unit of such a layer computes the same",
                     "unit_symmetry",
                     0.0,

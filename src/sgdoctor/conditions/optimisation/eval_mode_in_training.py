@@ -45,7 +45,6 @@ import ast
 
 from ...record import Record, Row, Site
 from ...source import Source
-from ...source.edits import insert_before
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from .train_mode_in_eval import LAYERS, latest
 
@@ -54,7 +53,7 @@ def in_run(
     record: Record,
     source: Source,
     *,
-    min_passes: int = 5,
+    min_passes: int = 5,  # fewer may be a look at the model before training
     min_share: float = 0.3,  # of the training passes from one line; a last validation batch is 1 in many
     min_backed: float = 0.8,  # share of those passes that a backward followed: they train
 ) -> Answer:
@@ -134,9 +133,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     loop = module.loop_at(forward.line)
     if loop is None:
         return [Remedy(title, "safe")]
-    return [
-        Remedy(title, "safe", (insert_before(module.file, loop.lineno, f"{module.indent(loop.lineno)}{name}.train()"),))
-    ]
+    return [Remedy(title, "safe", (module.insert_before(loop, f"{name}.train()"),))]
 
 
 def _switched_name(source: Source, site: Site | None) -> str | None:

@@ -54,7 +54,7 @@ def in_run(
     max_ratio: float = 3e-5,  # median |change| / |weight| a step; clinic: faulty up to 1e-6, healthy from 5e-4
     max_travel: float = 0.03,  # the same, summed over the run; clinic: faulty up to 5e-4, healthy from 0.2
     min_steps: int = 30,  # a run this short has not had the time
-    good_skill: float = 0.3,
+    good_skill: float = 0.3,  # small steps that lead somewhere are a choice; clinic: faulty up to 0.00
 ) -> Answer:
     """Steps are so small that the weights have hardly moved when the run ends."""
     entries = judged(record)

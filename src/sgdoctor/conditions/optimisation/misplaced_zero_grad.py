@@ -43,7 +43,6 @@ from __future__ import annotations
 
 from ...record import Record, Site
 from ...source import Source
-from ...source.edits import delete_lines, insert_before
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of
 
@@ -88,14 +87,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     title = "move zero_grad() in front of backward()"
     if module is None or site is None or not isinstance(backward, Site) or backward.file != site.file:
         return [Remedy(title, "safe")]
-    moved, target = module.statement_at(site.line), module.statement_at(backward.line)
-    if moved is None or target is None or moved.end_lineno is None:
+    moved, target = module.statement_with(site.line, "zero_grad"), module.statement_with(backward.line, "backward")
+    if moved is None or target is None or moved is target:
         return [Remedy(title, "safe")]
-    text = module.indent(target.lineno) + module.segment(moved)
-    edits = (
-        delete_lines(module.file, moved.lineno, moved.end_lineno),
-        insert_before(module.file, target.lineno, text),
-    )
+    edits = (module.delete(moved), module.insert_before(target, module.segment(moved)))
     return [Remedy(title, "safe", edits)]
 
 

@@ -46,7 +46,6 @@ import numpy as np
 from ...record import Record, Site
 from ...record.record import Objective
 from ...source import Source
-from ...source.edits import insert_before
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of, site_at
 from .missing_zero_grad import optimizer_name
@@ -123,10 +122,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         edit = module.replace(statement, module.segment(statement) + "()")
         return [Remedy("call it: step needs its parentheses", "safe", (edit,))]
     name = optimizer_name(source, site) or _built_name(source)
-    if statement is None or name is None or statement.end_lineno is None:
+    behind = module.statement_with(site.line, "backward")
+    if behind is None or name is None:
         return [Remedy(title, "safe")]
-    text = f"{module.indent(statement.lineno)}{name}.step()"
-    return [Remedy(title, "safe", (insert_before(module.file, statement.end_lineno + 1, text),))]
+    return [Remedy(title, "safe", (module.insert_after(behind, f"{name}.step()"),))]
 
 
 def _built_name(source: Source) -> str | None:

@@ -46,7 +46,6 @@ import numpy as np
 from ...record import Record, Site
 from ...record.steps import Steps
 from ...source import Edit, Source
-from ...source.edits import insert_before
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of
 
@@ -115,9 +114,8 @@ def zero_before(source: Source, site: Site | None, name: str | None) -> list[Edi
     module = source.module(site.file) if site is not None else None
     if module is None or site is None or name is None:
         return []
-    statement = module.statement_at(site.line)
-    line = statement.lineno if statement is not None else site.line
-    return [insert_before(module.file, line, f"{module.indent(line)}{name}.zero_grad()")]
+    statement = module.statement_with(site.line, "backward")
+    return [] if statement is None else [module.insert_before(statement, f"{name}.zero_grad()")]
 
 
 CONDITION = Condition(

@@ -47,7 +47,6 @@ import ast
 
 from ...record import Record, Row, Site
 from ...source import Module, Source
-from ...source.edits import insert_before
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 
 LAYERS = {"dropout": "dropout", "batch_norm": "batch norm"}
@@ -137,16 +136,12 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     block = _block(module, site.line)
     if name is None or block is None:
         return [Remedy(title, "safe")]
-    indent = module.indent(block.lineno)
+    # In a function that returns from the block, training goes on elsewhere, and that place is not for us to guess.
     function = module.function_at(site.line)
-    edits = [insert_before(module.file, block.lineno, f"{indent}{name}.eval()")]
-    end = block.end_lineno or block.lineno
-    # In the function (or loop body) that evaluates, training goes on after the block.
-    if function is None or not any(isinstance(node, ast.Return) for node in ast.walk(block)):
-        edits.append(insert_before(module.file, end + 1, f"{indent}{name}.train()"))
-    else:
+    if function is not None and any(isinstance(node, ast.Return) for node in ast.walk(block)):
         return [Remedy(title, "safe")]
-    return [Remedy(title, "safe", tuple(edits))]
+    edits = (module.insert_before(block, f"{name}.eval()"), module.insert_after(block, f"{name}.train()"))
+    return [Remedy(title, "safe", edits)]
 
 
 def _model_name(module: Module, line: int) -> str | None:

@@ -38,4 +38,8 @@ class Absent:
     """Stands where a probe is not needed, or has failed: takes any event and does nothing."""
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
+        return _nothing
+
+
+def _nothing(*_: Any) -> None:
+    return None

@@ -52,7 +52,7 @@ class Crash:
         for frame in frames[-6:]:
             if "importlib._bootstrap" in frame.f_code.co_filename:
                 continue
-            tensors = {}
+            tensors: dict[str, dict[str, Any]] = {}
             for name, value in list(frame.f_locals.items()):
                 facts = self._tensor(value)
                 if facts is not None and len(tensors) < MAX_TENSORS:

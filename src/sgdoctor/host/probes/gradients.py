@@ -114,9 +114,7 @@ class Gradients:
                 }
             )
         if entries:
-            self._observer.write(
-                {"k": "units", "site": site, "n": count, "step": self._observer.steps, "of": entries}
-            )
+            self._observer.write({"k": "units", "site": site, "n": count, "step": self._observer.steps, "of": entries})
 
 
 def _dense(gradient: Any) -> Any:

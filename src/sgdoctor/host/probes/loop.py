@@ -139,7 +139,8 @@ def _compressed(events: Iterable[Event]) -> list[Event]:
     for event in events:
         kept.append(event)
         for length in range(1, 7):
-            if len(kept) >= 3 * length and kept[-length:] == kept[-2 * length : -length] == kept[-3 * length : -2 * length]:
+            last, before, first = kept[-length:], kept[-2 * length : -length], kept[-3 * length : -2 * length]
+            if len(kept) >= 3 * length and last == before == first:
                 del kept[-length:]
                 break
     return kept

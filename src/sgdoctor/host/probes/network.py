@@ -124,11 +124,7 @@ class Network:
         rows = _rows(value, 1 if channels else -1)
         entry["std"] = rows.std(unbiased=False)
         entry["spread"] = rows.std(0, unbiased=False).square().mean().sqrt()
-        if kind == "relu":
-            active = rows > 0
-            entry["zero"] = 1 - active.float().mean()
-            entry["dead"] = 1 - active.any(0).float().mean()
-        elif kind == "threshold":
+        if kind in ("relu", "threshold"):
             active = rows > 0
             entry["zero"] = 1 - active.float().mean()
             entry["dead"] = 1 - active.any(0).float().mean()

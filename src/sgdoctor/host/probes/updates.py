@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from typing import Any
 
 MAX_ELEMENTS = 4_000_000  # parameters copied for one sampled step
@@ -92,7 +93,7 @@ class Updates:
         self._states: dict[int, State] = {}
         self._count = 0
         self._backwards = 0
-        self._free = FreeParameters(observer)
+        self._free = FreeParameters(observer, self.held)
 
     def on_optimizer(self, optimizer: Any, site: int | None) -> None:
         """An optimizer was built."""
@@ -124,7 +125,9 @@ class Updates:
         number = self._observer.parameters.number
         groups = []
         for group in optimizer.param_groups:
-            plain = {k: v for k, v in group.items() if k != "params" and isinstance(v, (int, float, bool, tuple))}
+            plain: dict[str, Any] = {
+                k: v for k, v in group.items() if k != "params" and isinstance(v, (int, float, bool, tuple))
+            }
             plain["params"] = [number(leaf) for leaf in group["params"][:2000]]
             plain["elements"] = sum(leaf.numel() for leaf in group["params"])
             groups.append(plain)
@@ -256,9 +259,10 @@ class Updates:
 class FreeParameters:
     """Leaves that receive gradient and that no optimizer holds: stepped by hand, or forgotten."""
 
-    def __init__(self, observer: Any) -> None:
+    def __init__(self, observer: Any, held: Callable[[], set[int]]) -> None:
         self._observer = observer
         self._torch = observer.torch
+        self._held = held
         self._leaves: list[Any] = []  # weak references: the tensors may be most of the script's memory
         self._numbers: list[int] = []
         self._versions: list[int] = []
@@ -293,6 +297,10 @@ class FreeParameters:
         if versions == self._versions or len(leaves) < len(self._leaves):
             return
         self._versions = versions
+        held = self._held()
+        if any(id(leaf) in held for leaf in leaves):  # an optimizer has taken them up since
+            self.watch([leaf for leaf in leaves if id(leaf) not in held], self._site)
+            return
         self._observer.count_step()
         self._steps += 1
         move, self._move = self._move, None
