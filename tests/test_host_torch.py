@@ -1,4 +1,4 @@
-"""What torch shows of itself to a script is the same under observation: errors, warnings, copies, compilers, threads."""
+"""What torch shows to a script is the same under observation: errors, warnings, copies, compilers, threads."""
 
 from __future__ import annotations
 
@@ -112,7 +112,8 @@ def test_errors_inside_torch_show_no_frame_of_ours(tmp_path: Path) -> None:
         ("F.cross_entropy(model(x), y + 7)", "IndexError"),
         ("model(x).backward()", "RuntimeError"),
         (
-            "class Failing(torch.optim.SGD):\n    def step(self):\n        1 / 0\nFailing(model.parameters(), 0.1).step()",
+            "class Failing(torch.optim.SGD):\n    def step(self):\n        1 / 0\n"
+            "Failing(model.parameters(), 0.1).step()",
             "ZeroDivisionError",
         ),
     ],
@@ -182,7 +183,8 @@ COPIES = """
     loaded = torch.load(file, weights_only=False)
     other = copy.deepcopy(net)
     clone = copy.deepcopy(optimizer)
-    print(repr(loaded["net"].loss(other(x), y).item()), sorted(vars(net)), sorted(vars(optimizer)), sorted(vars(model[0])))
+    print(repr(loaded["net"].loss(other(x), y).item()), sorted(vars(net)), sorted(vars(optimizer)))
+    print(sorted(vars(model[0])))
     print(repr(net), repr(clone), [len(hooks) for name, hooks in vars(net).items() if name.endswith("hooks")])
     for function in (F.cross_entropy, nn.Module.train, torch.optim.Optimizer.zero_grad, torch.autograd.backward):
         print(function.__name__, function.__qualname__, function.__module__, inspect.signature(function))

@@ -89,8 +89,8 @@ def in_run(
             or layer_site(record, source, alike[0]),
             (
                 Evidence(
-                    f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: after {last:.0f} steps {state}, so that "
-                    "every unit of such a layer computes the same",
+                    f"{', '.join(names[:4])}{', ...' if len(names) > 4 else ''}: after {last:.0f} steps {state}, "
+                    "so that every unit of such a layer computes the same",
                     "unit_symmetry",
                     0.0,
                     1.0,
