@@ -265,6 +265,19 @@ def test_diffs_apply_with_patch(tmp_path: Path, file: str, before: str, after: s
     assert patched(tmp_path, file, before, after) == after
 
 
+def test_the_line_ends_of_windows_and_a_byte_order_mark_stay(tmp_path: Path) -> None:
+    before = "\ufeffx = 1\r\nstep()\r\n"
+    source = Source({"train.py": before})
+    module = source.modules["train.py"]
+    edits = [module.insert_before(module.tree.body[1], "zero()\nlog()")]
+    after = "\ufeffx = 1\r\nzero()\r\nlog()\r\nstep()\r\n"
+    assert source.changed(edits) == {"train.py": after}
+    (tmp_path / "train.py").write_bytes(before.encode())
+    command = ["patch", "-p1", "--binary"]
+    subprocess.run(command, input=(source.diff(edits) or "").encode(), cwd=tmp_path, check=True, capture_output=True)
+    assert (tmp_path / "train.py").read_bytes() == after.encode()
+
+
 def test_a_source_gives_one_diff_of_all_files() -> None:
     source = Source({"a.py": "x = 1\n", "b.py": "y = 1\n", "broken.py": "x = (\n"})
     assert list(source.modules) == ["a.py", "b.py"]

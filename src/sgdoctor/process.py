@@ -208,7 +208,7 @@ def source_rows(folder: Path) -> list[dict[str, Any]]:
         path = Path(name)
         with suppress(OSError, UnicodeDecodeError):
             if path.suffix == ".py" and path.is_file() and path.stat().st_size <= MAX_SOURCE_BYTES:
-                rows.append({"k": "source", "file": name, "text": path.read_text(encoding="utf-8")})
+                rows.append({"k": "source", "file": name, "text": path.read_bytes().decode("utf-8")})
         if len(rows) >= MAX_SOURCES:
             break
     return rows

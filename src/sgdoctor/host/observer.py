@@ -25,13 +25,6 @@ EARLY_FLUSHES = 50
 Begun = tuple["Graph | None", "int | None", int]
 
 
-class Stop(SystemExit):
-    """Ends a script after the steps it was given.
-
-    Not an Exception, so that ordinary handlers let it through; a SystemExit, so that a thread ends without a word.
-    """
-
-
 class Observer:
     """State shared by the probes of one process, and the guard that keeps our errors from the script.
 
@@ -128,9 +121,12 @@ class Observer:
         self._writer.abandon()
 
     def stop(self) -> None:
-        """End the script here."""
+        """End the script here.
+
+        No Exception, so that ordinary handlers let it through; SystemExit itself, so that a thread ends without a word.
+        """
         self._stopped = True
-        raise Stop
+        raise SystemExit
 
     # -- the guard -------------------------------------------------------------------------------------------
 

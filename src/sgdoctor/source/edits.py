@@ -32,10 +32,11 @@ def delete_lines(file: str, first: int, last: int) -> Edit:
 
 
 def apply(text: str, edits: list[Edit]) -> str:
-    """`text` with all edits made; those at one place in the order given.
+    """`text` with all edits made; those at one place in the order given. New lines end as the old ones do.
 
     Edits of one file; raises ValueError where two of them overlap.
     """
+    newline = "\r\n" if "\r\n" in text else "\n"
     starts = [match.start() for match in LINE.finditer(text)]
     open_ended = bool(text) and not text.endswith(("\n", "\r"))
 
@@ -44,7 +45,8 @@ def apply(text: str, edits: list[Edit]) -> str:
 
     def wording(edit: Edit) -> str:
         beyond = open_ended and edit.line > len(starts)  # new lines after a last one that does not end
-        return "\n" + edit.text.removesuffix("\n") if beyond else edit.text
+        new = "\n" + edit.text.removesuffix("\n") if beyond else edit.text
+        return new.replace("\n", newline)
 
     spans = [(offset(e.line, e.column), offset(e.end_line, e.end_column), wording(e)) for e in edits]
     parts: list[str] = []

@@ -19,6 +19,7 @@ class Module:
     def __init__(self, file: str, text: str) -> None:
         self.file = file
         self.text = text.removeprefix("\ufeff")  # a byte order mark is no Python once it is text
+        self.mark = text[: len(text) - len(self.text)]
         self.lines = [line.rstrip("\r\n") for line in LINE.findall(self.text)]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # "\d" in a script is for its own interpreter to mention
@@ -247,9 +248,9 @@ class Source:
             return node
         return Source._entry(module, entries[int(position[0])], position[1:])
 
-    def diff(self, edits: list[Edit]) -> str | None:
-        """All edits as one unified diff; None where they do not apply or the result is not Python."""
-        parts = []
+    def changed(self, edits: list[Edit]) -> dict[str, str] | None:
+        """The files that the edits change -> their new text; None where they do not apply or give no Python."""
+        texts = {}
         for file in dict.fromkeys(edit.file for edit in edits):
             module = self.modules.get(file)
             if module is None:
@@ -262,5 +263,12 @@ class Source:
             except (ValueError, SyntaxError, RecursionError, MemoryError):
                 return None
             if after != module.text:
-                parts.append(unified_diff(file, module.text, after))
+                texts[file] = module.mark + after
+        return texts
+
+    def diff(self, edits: list[Edit]) -> str | None:
+        """All edits as one unified diff; None where they do not apply or the result is not Python."""
+        texts = self.changed(edits) or {}
+        modules = self.modules
+        parts = [unified_diff(file, modules[file].mark + modules[file].text, after) for file, after in texts.items()]
         return "".join(parts) or None
