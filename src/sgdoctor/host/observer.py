@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic, perf_counter
@@ -23,6 +24,12 @@ EARLY_FLUSHES = 50
 
 # What a backward pass is about to go through (None where it is not looked at closely), its line, its number there.
 Begun = tuple["Graph | None", "int | None", int]
+
+
+class Nested(threading.local):
+    """How many backward passes of one thread are going on inside each other."""
+
+    depth = 0
 
 
 class Observer:
@@ -72,7 +79,7 @@ class Observer:
         self._signals = signals
         for name in PROBES:
             setattr(self, name, Absent())
-        self._nested = 0
+        self._nested = Nested()
         self._waits = False  # losses are on a device that has to be waited for
         self._alarmed: set[int | None] = set()
         self._capturing: Callable[[], bool] = bool  # whether a CUDA graph is being captured: not a time to look
@@ -196,8 +203,8 @@ class Observer:
 
     def backward_begins(self, letter: str, frame: FrameType, tensors: Any) -> Begun | None:
         """A backward pass begins; what is returned comes back in `backward_ends`."""
-        self._nested += 1
-        if self._nested > 1:  # checkpointing runs a backward inside the backward
+        self._nested.depth += 1
+        if self._nested.depth > 1:  # checkpointing runs a backward inside the backward
             return None
         root = tensors if isinstance(tensors, self._tensor) else _only(tensors)
         if root is None or root.numel() != 1 or (value := self._value(root)) is None:
@@ -222,7 +229,7 @@ class Observer:
 
     def backward_ends(self, begun: Begun | None) -> None:
         """The backward pass is over (also when it raised)."""
-        self._nested = max(0, self._nested - 1)
+        self._nested.depth = max(0, self._nested.depth - 1)
         if begun is None:
             return
         graph, site, count = begun
@@ -320,7 +327,7 @@ class Observer:
 
     def mode_layer(self, frame: FrameType, kind: str, active: bool, owner: Any, trains: bool) -> None:
         """A dropout or batch-norm function ran."""
-        if not self._nested:
+        if not self._nested.depth:
             self.modes.on_mode_layer(frame, kind, active, owner, trains)
 
     def loader_begins(self, frame: FrameType, loader: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from threading import get_ident
 from typing import Any
 
 MAX_ELEMENTS = 4_000_000  # parameters copied for one sampled step
@@ -64,6 +65,8 @@ class State:
     def __init__(self, number: int, optimizer: Any, now: int) -> None:
         self.number = number
         self.reference = weakref.ref(optimizer)
+        # A gradient may be read only where its backward runs: that of another thread may be writing it just now.
+        self.thread = get_ident()
         self.steps = 0
         self.stepped_at = now
         self.cleared_at = now  # or stepped: the gradients from before are used up
@@ -162,8 +165,9 @@ class Updates:
 
     def before_backward(self) -> None:
         """A backward begins: is the gradient that was already stepped with still there?"""
+        thread = get_ident()
         for state in list(self._states.values()):
-            if not state.dirty:
+            if not state.dirty or state.thread != thread:
                 continue
             leaves = state.leaves()
             if all(leaf.grad is None for leaf in leaves):
@@ -220,6 +224,7 @@ class Updates:
             self._observer.write({"k": "stale", "opt": state.number, "n": state.steps, "norm": state.residual})
             state.residual = None
         state.steps += 1
+        state.thread = get_ident()
         state.dirty = True
         state.stepped_at = state.cleared_at = self._backwards
         return state.number
@@ -267,6 +272,7 @@ class FreeParameters:
         self._numbers: list[int] = []
         self._versions: list[int] = []
         self._move: Move | None = None
+        self._thread = 0
         self._steps = 0
         self._written = 0
         self._backwards = 0
@@ -285,11 +291,12 @@ class FreeParameters:
             self._numbers = [self._observer.parameters.number(leaf) for leaf in leaves]
             self._versions = [leaf._version for leaf in leaves]
             self._move = None
+            self._thread = get_ident()
             self._site = site
 
     def before_backward(self) -> None:
         """Were they changed in place since the last backward?"""
-        if not self._leaves:
+        if not self._leaves or self._thread != get_ident():
             return
         self._backwards += 1
         leaves = self._alive()
@@ -319,7 +326,7 @@ class FreeParameters:
 
     def after_backward(self) -> None:
         """Their gradients are there: copy them to see the hand-written step."""
-        if self._leaves:
+        if self._leaves and self._thread == get_ident():
             with self._torch.no_grad():
                 self._move = Move(self._torch, self._alive())
 
