@@ -3,6 +3,7 @@
     SgdoctorError
     ├── ScriptError     the script cannot be started: missing, not Python, an interpreter that is not there
     ├── RecordError     a record cannot be found, read or written
+    ├── TrialError      a script cannot be run again: no server to fork from, no engine of that name
     └── UsageError      a condition that does not exist, options that contradict each other
 
 Each message says what happened, where, and what to do.
@@ -19,6 +20,10 @@ class ScriptError(SgdoctorError):
 
 class RecordError(SgdoctorError):
     """A record cannot be found, read or written."""
+
+
+class TrialError(SgdoctorError):
+    """A script cannot be run again."""
 
 
 class UsageError(SgdoctorError):

@@ -11,18 +11,20 @@ from typing import Any
 
 from .frames import peel, unseen
 from .observer import Observer
+from .trial import Rerun
 
-__all__ = ["Observation"]
+__all__ = ["Observation", "Rerun"]
 
 
 class Observation:
     """One observed process, from before torch is imported to its end.
 
-    `config` holds `record` (a folder that exists), `cwd`, and what else `Observer` takes.
+    `config` holds `record` (a folder that exists), `cwd`, and what else `Observer` takes. `again`: it is a trial.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], again: Rerun | None = None) -> None:
         self.observer = Observer(**config)
+        self._again = again
         self._patches: Any = None
         self._finder: _TorchFinder | None = None
         leave = weakref.WeakMethod(self.observer.leave_to_parent)  # what is registered there stays for ever
@@ -39,6 +41,8 @@ class Observation:
             sys.meta_path.insert(0, self._finder)
 
     def _attach(self, torch: Any) -> None:
+        if self._again is not None:
+            self._again.attach(torch)
         with self.observer.guard("attach"):
             from .patches import Patches
 

@@ -17,6 +17,7 @@ import json
 import os
 import signal
 import types
+from collections.abc import Callable
 from typing import Any
 
 PACKAGE = "_sgdoctor_host"
@@ -28,14 +29,23 @@ def main() -> None:
     del sys.orig_argv[-len(sys.argv) : 2 - len(sys.argv)]
     module_wanted = sys.argv[2] == "-m"
     del sys.argv[: 3 if module_wanted else 2]
+    become(config, module_wanted, atexit.register)
+
+
+def become(config: dict[str, Any], module_wanted: bool, at_end: Callable[[Callable[[], None]], object]) -> None:
+    """Run what `sys.argv` names, as `__main__`; `at_end` is given what closes the record."""
     target = sys.argv[0]
-    observation = _load_host().Observation(config)
+    host = _load_host()
+    again = host.Rerun(config.pop("trial"), config["record"]) if config.get("trial") else None
+    observation = host.Observation(config, again)
     observation.start(script=target, argv=sys.argv[1:], python=sys.version.split()[0])
     end: list[Any] = ["completed", 0]
     # Registered first, so run last: what threads and the script's own exit functions train is still seen.
-    atexit.register(lambda: observation.finish(*end))
+    at_end(lambda: observation.finish(*end))
     try:
-        _run_module(target) if module_wanted else _run_script(target)
+        if again is not None:
+            again.prepare()
+        _run_module(target) if module_wanted else _run_script(target, again)
     except SystemExit as left:
         status = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
         end[:] = "completed" if status == 0 else "exited", status
@@ -49,6 +59,8 @@ def main() -> None:
 
 def _load_host() -> Any:
     """This package under a private name: the interpreter need not have sgdoctor installed."""
+    if PACKAGE in sys.modules:  # a fork of a server that has it already
+        return sys.modules[PACKAGE + ".attach"]
     folder = os.path.dirname(os.path.abspath(__file__))
     path = os.path.join(folder, "__init__.py")
     spec = importlib.util.spec_from_file_location(PACKAGE, path, submodule_search_locations=[folder])
@@ -59,15 +71,17 @@ def _load_host() -> Any:
     return importlib.import_module(PACKAGE + ".attach")
 
 
-def _run_script(path: str) -> None:
+def _run_script(path: str, again: Any = None) -> None:
     """`python path`: sys.path[0] is the script's folder, `__main__` a real module that pickling can find."""
     if os.path.isdir(path) or path.endswith((".zip", ".pyz")):
         _replace_first_path(os.path.abspath(path))
         _run_module("__main__", alter_argv=False)
         return
     _replace_first_path(os.path.dirname(os.path.realpath(path)))
-    with open(path, "rb") as file:
-        source = file.read()
+    source = again.text(path) if again is not None else None
+    if source is None:
+        with open(path, "rb") as file:
+            source = file.read()
     path = os.path.join(os.getcwd(), path)  # as the interpreter has it, whatever sys.argv[0] says
     names = _fresh_main().__dict__
     names.update(__file__=path, __loader__=importlib.machinery.SourceFileLoader("__main__", path))

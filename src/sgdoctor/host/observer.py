@@ -12,7 +12,7 @@ from typing import Any
 
 from .frames import raised_by_signal
 from .graph import Graph
-from .probes import BASE, PROBES, Absent
+from .probes import BASE, ON_REQUEST, PROBES, Absent
 from .sampler import Sampler
 from .sites import Sites
 from .writer import Writer
@@ -48,6 +48,7 @@ class Observer:
     loaders: Any
     loop: Any
     crash: Any
+    score: Any
 
     def __init__(
         self,
@@ -102,7 +103,8 @@ class Observer:
         self._tensor = torch.Tensor
         wanted = None if self._signals is None else set(self._signals)
         for name, make in PROBES.items():
-            if wanted is None or name in BASE or wanted & set(make.SIGNALS):  # type: ignore[attr-defined]
+            by_default = name in BASE or (wanted is None and name not in ON_REQUEST)
+            if by_default or (wanted or set()) & set(make.SIGNALS):  # type: ignore[attr-defined]
                 setattr(self, name, make(self))
         # Not cuda.is_available(): it would fix the visible devices before the script has chosen them.
         self.write({"k": "torch", "version": torch.__version__, "accelerator": torch.version.cuda is not None})

@@ -191,6 +191,16 @@ FIELDS: dict[str, dict[str, Any]] = {
         "constant": Number,
         "permuted": Number,
     },
+    "score": {
+        "call": Index,
+        "n": Count,
+        "step": Count,
+        "grad": bool,
+        "right": Number,
+        "of": Number,
+        "error": Number,
+        "spread": Number,
+    },
     # The network
     "graph": {
         **AT,

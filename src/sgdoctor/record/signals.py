@@ -42,6 +42,7 @@ _TABLE = (
     Signal("label_counts", ("sample", "class"), "samples", "class frequencies of targets: `loss` counts", "sample"),
     Signal("constant_loss", ("sample",), "loss", "the loss of the best constant output: `loss` constant", "sample"),
     Signal("permuted_loss", ("sample",), "loss", "the loss on other samples' targets: `loss` permuted", "sample"),
+    Signal("score", ("call",), "samples", "how many outputs are right, squared error; trials only: `score`", "event"),
     # The network
     Signal("graph", ("change",), "1", "layers and tensors that the loss reaches: `graph`", "sample"),
     Signal("features", ("sample", "feature"), "input", "moments of what reaches first weights: `features`", "sample"),

@@ -17,6 +17,7 @@ from .loss import Losses
 from .modes import Modes
 from .network import Network
 from .parameters import Parameters
+from .score import Score
 from .updates import Updates
 
 # By the name of the observer's attribute.
@@ -30,7 +31,9 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "loaders": Loaders,
     "loop": Loop,
     "crash": Crash,
+    "score": Score,
 }
+ON_REQUEST = ("score",)  # attached only where it is asked for by name
 BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs
 
 

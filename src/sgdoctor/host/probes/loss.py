@@ -93,6 +93,7 @@ class Losses:
         if graded and len(self._recent) < MAX_RECENT:
             node = result.grad_fn
             self._recent.append((call, node.name(), node._sequence_nr()))
+        self._observer.score.on_loss(name, call, args, kwargs, graded)
         if self._observer.look_due(("loss", site, graded)) and not self._transformed(output, result):
             with self._observer.timed(), self._torch.no_grad():
                 self._sample(call, site, name, original, args, kwargs, result)
