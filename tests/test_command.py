@@ -198,7 +198,7 @@ def test_disabled_is_a_plain_run(faulty: Path) -> None:
     assert not (faulty / ".sgdoctor").exists()
 
 
-def test_missing_script_and_bad_record_folder(faulty: Path) -> None:
+def test_missing_script_and_badnew_folder(faulty: Path) -> None:
     ended = sgdoctor("run", "nothing.py", cwd=faulty)
     assert ended.returncode == 2 and "nothing.py" in ended.stderr and "Traceback" not in ended.stderr
     ended = sgdoctor("run", "--record", "train.py", "train.py", cwd=faulty)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .errors import RecordError, ScriptError, SgdoctorError, UsageError
+from .errors import RecordError, ScriptError, SgdoctorError, TrialError, UsageError
 
 if TYPE_CHECKING:
-    from .api import Observation, diagnose, load, observe, run
+    from .api import Observation, diagnose, load, observe, prove, run
     from .conditions import Finding
     from .diagnosis import Diagnosis
     from .record import Record
@@ -20,10 +20,12 @@ __all__ = [
     "RecordError",
     "ScriptError",
     "SgdoctorError",
+    "TrialError",
     "UsageError",
     "diagnose",
     "load",
     "observe",
+    "prove",
     "run",
 ]
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .conditions import catalogue, condition
 from .diagnosis import Diagnosis
 from .diagnosis import diagnose as _diagnose
+from .errors import ScriptError
 from .process import Plan, source_rows
 from .process import run as _run
 from .record import Record
 from .record import load as _load
 from .record.reader import PARENT_FILE
+
+if TYPE_CHECKING:
+    from .trials.prove import Watch
 
 
 def run(script: str | os.PathLike[str], args: Sequence[str] = (), **options: Any) -> Record:
@@ -36,6 +41,47 @@ def diagnose(
     return _diagnose(
         record if isinstance(record, Record) else load(record), select=select, ignore=ignore, strict=strict
     )
+
+
+def prove(
+    script: str | os.PathLike[str],
+    args: Sequence[str] = (),
+    *,
+    record: Record | None = None,
+    module: bool = False,
+    python: str = sys.executable,
+    seeds: int = 3,
+    workers: int | None = None,
+    engine: str = "local",
+    time_limit: float = 600.0,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    watch: Watch | None = None,
+) -> Diagnosis:
+    """The diagnosis of a script with its remedies tried, and judged, against the script as it is.
+
+    Nothing of the user's is written: trials write to a scratch folder. `record`: one that the script has left already.
+    `seeds`: how many pairs of runs a judgement stands on. `time_limit`: seconds for everything.
+    Raises ScriptError, TrialError, UsageError.
+    """
+    from .trials.engines import engine_named
+    from .trials.prove import Proving, Watch
+    from .trials.trial import Script
+
+    target = os.fspath(script)
+    if not module and not os.path.exists(target):
+        raise ScriptError(f"{target}: there is no such file; give the path of the script that trains")
+    proving = Proving(
+        Script(target, tuple(args), module, python),
+        seeds,
+        time_limit,
+        workers,
+        engine_named(engine),
+        watch or Watch(),
+        tuple(select),
+        tuple(ignore),
+    )
+    return proving.run(record)
 
 
 def load(path: str | os.PathLike[str]) -> Record:

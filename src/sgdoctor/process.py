@@ -53,7 +53,7 @@ def run(plan: Plan, look: Callable[[Record], bool] | None = None) -> Record:
     Raises ScriptError where the script cannot be started, RecordError where no record can be written.
     """
     _check(plan)
-    folder = _record_folder(plan.record)
+    folder = new_folder(plan.record)
     config: dict[str, Any] = {
         "record": str(folder),
         "cwd": os.getcwd(),
@@ -139,7 +139,8 @@ def _look(folder: Path, look: Callable[[Record], bool]) -> bool:
         return False
 
 
-def _record_folder(wanted: Path | None) -> Path:
+def new_folder(wanted: Path | None = None) -> Path:
+    """An empty folder for a record: the one wanted, or one in `.sgdoctor/` (a temporary one where that cannot be)."""
     if wanted is not None:
         if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
             raise RecordError(f"--record {wanted}: exists already and is not an empty folder; name another")

@@ -10,7 +10,7 @@ import click
 
 from ..errors import SgdoctorError
 
-COMMANDS = ("run", "report", "explain")
+COMMANDS = ("run", "prove", "report", "explain")
 
 
 class Commands(click.Group):

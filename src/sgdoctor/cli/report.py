@@ -31,7 +31,8 @@ def command(
     """
     from ..api import diagnose
     from ..process import last_record
+    from ..trials.store import with_proofs
 
-    diagnosis = diagnose(record or last_record(), select=select, ignore=ignore)
+    diagnosis = with_proofs(diagnose(record or last_record(), select=select, ignore=ignore))
     write_report(diagnosis, form, json_file, quiet or json_file == "-", to_stderr=False)
     sys.exit(1 if any(placed.severity != "info" for placed in diagnosis.findings) else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ..record import Record, Site
 from ..source import Edit, Source
@@ -53,6 +53,16 @@ class Remedy:
     edits: tuple[Edit, ...] = ()
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment has shown: a question, its answer in words, and the figures."""
+
+    name: str
+    question: str
+    answer: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
 Answer = Iterator[Finding | NotEvaluated]
 
 
@@ -81,6 +91,11 @@ class Condition:
         if not self.page:
             page = sys.modules[self.in_run.__module__].__doc__ or ""
             object.__setattr__(self, "page", page)
+
+    @property
+    def by_invariant(self) -> bool:
+        """Whether a repair may be judged by the fault's absence, where the curve shows nothing."""
+        return not self.by_learning and not self.by_exclusion
 
     @property
     def title(self) -> str:

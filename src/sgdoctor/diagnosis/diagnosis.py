@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
-from ..conditions import Condition, Finding, NotEvaluated, Remedy, catalogue, condition
+from ..conditions import Condition, Finding, NotEvaluated, Outcome, Remedy, catalogue, condition
 from ..errors import UsageError
 from ..record import Progress, Record, progress
 from ..source import Source
+from ..source.edits import unified_diff
+from .proof import Proof
 
 Verdict = Literal["healthy", "faulty", "at-the-floor", "crashed", "too-short", "nothing-observed"]
 STUCK = 0.05  # skill and permutation gap below which a run of some length has learnt nothing
@@ -22,13 +24,22 @@ RANK = {"error": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True)
+class Offer:
+    """A remedy with its patch (a unified diff of `edits`), and what trials have shown of it."""
+
+    remedy: Remedy
+    patch: str | None = None
+    proof: Proof | None = None
+
+
+@dataclass(frozen=True)
 class Placed:
     """A finding with its condition, its place among the others, and what mends it."""
 
     condition: Condition
     finding: Finding
     explained_by: tuple[str, ...] = ()
-    remedies: tuple[tuple[Remedy, str | None], ...] = ()  # with the patch as a unified diff
+    offers: tuple[Offer, ...] = ()  # the best first
 
     @property
     def severity(self) -> str:
@@ -51,6 +62,8 @@ class Diagnosis:
     findings: tuple[Placed, ...]
     not_evaluated: tuple[tuple[str, str], ...]
     learning: Progress | None = field(default=None, compare=False)
+    experiments: tuple[Outcome, ...] = ()
+    patched: Mapping[str, str] = field(default_factory=dict, compare=False)  # file -> text, with what trials upheld
 
     def __str__(self) -> str:
         # The one step back in the house: printing a diagnosis is what everyone tries first in a notebook.
@@ -73,9 +86,7 @@ def diagnose(
 
 
 def _diagnose(record: Record, select: Iterable[str], ignore: Iterable[str], strict: bool) -> Diagnosis:
-    source = Source(
-        {str(row["file"]): str(row["text"]) for row in record.rows("source") if "file" in row and "text" in row}
-    )
+    source = source_of(record)
     fired: list[tuple[Condition, Finding]] = []
     open_questions: dict[str, str] = {}
     for entry in _chosen(select, ignore):
@@ -102,6 +113,20 @@ def _diagnose(record: Record, select: Iterable[str], ignore: Iterable[str], stri
         tuple(sorted(open_questions.items())),
         learning,
     )
+
+
+def source_of(record: Record) -> Source:
+    """The files that a run passed through."""
+    return Source(
+        {str(row["file"]): str(row["text"]) for row in record.rows("source") if "file" in row and "text" in row}
+    )
+
+
+def patch(diagnosis: Diagnosis) -> str:
+    """What trials upheld as one unified diff; empty where there is nothing."""
+    modules = source_of(diagnosis.record).modules
+    before = {file: modules[file].mark + modules[file].text for file in diagnosis.patched if file in modules}
+    return "".join(unified_diff(file, before[file], diagnosis.patched[file]) for file in before)
 
 
 def _chosen(select: Iterable[str], ignore: Iterable[str]) -> list[Condition]:
@@ -149,19 +174,19 @@ def _ordered(fired: list[tuple[Condition, Finding]], source: Source, strict: boo
         entry.id: tuple(sorted(name for name in ids if entry.id in catalogue()[name].explains)) for entry, _ in fired
     }
     placed = [
-        Placed(entry, finding, causes_of[entry.id], tuple(_remedies(entry, finding, source, strict)))
+        Placed(entry, finding, causes_of[entry.id], tuple(_offers(entry, finding, source, strict)))
         for entry, finding in fired
     ]
     placed.sort(key=lambda item: (item.role != "cause", RANK[item.severity], -item.finding.confidence))
     return placed
 
 
-def _remedies(entry: Condition, finding: Finding, source: Source, strict: bool) -> Iterable[tuple[Remedy, str | None]]:
+def _offers(entry: Condition, finding: Finding, source: Source, strict: bool) -> Iterable[Offer]:
     if entry.remedies is None:
         return
     try:
         for remedy in entry.remedies(finding, source):
-            yield remedy, source.diff(list(remedy.edits)) if remedy.edits else None
+            yield Offer(remedy, source.diff(list(remedy.edits)) if remedy.edits else None)
     except Exception:
         if strict:
             raise

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import random
-import sys
 from typing import Any
 
 FIRST = 20_011  # for a generator that the script never seeds
@@ -14,7 +13,7 @@ LARGEST = 2**32
 def force(offset: int) -> None:
     """Seed everything, and shift every seed that the script sets itself by `offset`.
 
-    Runs with the same offset repeat each other; runs with different ones differ in their data order and initial weights.
+    Runs with the same offset repeat each other; others differ in their data order and initial weights.
     """
     random.seed(FIRST + offset)
     random.seed = _shifted(random.seed, offset)
@@ -28,12 +27,18 @@ def force(offset: int) -> None:
         setattr(np.random, name, _seeded(getattr(np.random, name), offset))
 
 
-def force_torch(torch: Any, offset: int) -> None:
-    """The same for torch, as soon as it is there."""
-    torch.manual_seed(FIRST + offset)
+def force_torch(torch: Any, offset: int, draws: int = 0) -> None:
+    """The same for torch, as soon as it is there. `draws`: numbers thrown away each time it is seeded."""
     original = torch.manual_seed
-    torch.manual_seed = torch.random.manual_seed = _shifted(original, offset)
-    torch.seed = torch.random.seed = functools.partial(original, FIRST + offset)
+
+    def seed_and_draw(given: int) -> Any:
+        generator = original(given)
+        torch.rand(draws)
+        return generator
+
+    seed_and_draw(FIRST + offset)
+    torch.manual_seed = torch.random.manual_seed = _shifted(functools.wraps(original)(seed_and_draw), offset)
+    torch.seed = torch.random.seed = functools.partial(seed_and_draw, FIRST + offset)
 
 
 def _shifted(original: Any, offset: int) -> Any:
@@ -68,5 +73,3 @@ def _seeded(original: Any, offset: int) -> Any:
         return original(FIRST + offset if seed is None else seed)
 
     return generator
-
-

@@ -9,14 +9,16 @@ from typing import Any
 
 
 class Rerun:
-    """What the launcher and the observer ask of a trial; `plan` holds `seed`, `sources`, `scratch`, `memory`.
+    """What the launcher and the observer ask of a trial; `plan` holds `seed`, `draws`, `sources`, `scratch`, `memory`.
 
-    `sources`: absolute path -> the text to run in its place. `memory`: bytes of data the process may have.
+    `sources`: absolute path -> the text to run in its place. `memory`: bytes of data the process may have. `draws`:
+    random numbers thrown away after each seeding, a change that changes nothing.
     """
 
     def __init__(self, plan: dict[str, Any], record: str) -> None:
         self.seed: int = plan["seed"]
         self.sources: dict[str, str] = plan.get("sources") or {}
+        self._draws: int = plan.get("draws") or 0
         self._memory = plan.get("memory")
         self._scratch: Any = None
         if plan.get("scratch"):
@@ -45,7 +47,7 @@ class Rerun:
         """torch is there."""
         from . import seeds
 
-        seeds.force_torch(torch, self.seed)
+        seeds.force_torch(torch, self.seed, self._draws)
         if self._scratch is not None:
             self._scratch.redirect_torch(torch)
 

@@ -4,7 +4,6 @@ Started by path as `python zygote.py`. Requests come on standard input, one JSON
 launch.py), `target`, `arguments`, `module`, `output` (a file for what the script prints) and `cwd`; `{"id", "pid"}` is
 answered when the child is there, `{"id", "status"}` when it has ended.
 """
-# ruff: noqa: E402
 
 from __future__ import annotations
 
@@ -19,6 +18,7 @@ import os
 import select
 import signal
 import threading
+from contextlib import suppress
 from typing import Any
 
 import launch  # type: ignore[import-not-found]
@@ -29,7 +29,7 @@ POLL_SECONDS = 0.01
 
 def serve() -> None:
     """Fork a child for each request, and say how each ended, until standard input ends."""
-    import torch  # noqa: F401
+    import torch
     import torch._dynamo  # the first optimizer would: half of a fresh process's start
 
     launch._load_host()
@@ -66,10 +66,8 @@ def _fork(request: dict[str, Any]) -> int:
     sys.stdout.flush()
     pid = os.fork()
     if pid:
-        try:
+        with suppress(OSError):  # the child has done it, or has ended
             os.setpgid(pid, pid)
-        except OSError:
-            pass  # the child has done it, or has ended
         return pid
     status = 70
     try:
@@ -101,7 +99,7 @@ def _child(request: dict[str, Any]) -> int:
     except SystemExit as left:
         status = left.code if isinstance(left.code, int) else 0 if left.code is None else 1
     except BaseException:
-        sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
+        sys.excepthook(*sys.exc_info())
         status = 1
     threading._shutdown()  # type: ignore[attr-defined]  # what its own threads still train is part of the run
     for close in closing:

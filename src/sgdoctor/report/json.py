@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..diagnosis import Diagnosis, Placed
+from ..diagnosis import Diagnosis, Placed, Proof
 from ..diagnosis.diagnosis import interrupted
 from ..record import Record
 from ..record.record import number
@@ -43,7 +43,10 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
             "skill": _known(learning.skill) if learning else None,
         },
         "findings": [_finding(placed) for placed in diagnosis.findings],
-        "experiments": [],
+        "experiments": [
+            {"name": outcome.name, "question": outcome.question, "answer": outcome.answer, "figures": outcome.figures}
+            for outcome in diagnosis.experiments
+        ],
         "not_evaluated": [{"condition": name, "reason": reason} for name, reason in diagnosis.not_evaluated],
     }
 
@@ -106,9 +109,28 @@ def _finding(placed: Placed) -> dict[str, Any]:
             for entry in finding.evidence
         ],
         "remedies": [
-            {"title": remedy.title, "safety": remedy.safety, "patch": patch, "proof": None}
-            for remedy, patch in placed.remedies
+            {
+                "title": offer.remedy.title,
+                "safety": offer.remedy.safety,
+                "patch": offer.patch,
+                "proof": None if offer.proof is None else _proof(offer.proof),
+            }
+            for offer in placed.offers
         ],
+    }
+
+
+def _proof(proof: Proof) -> dict[str, Any]:
+    return {
+        "verdict": proof.verdict,
+        "metric": proof.metric,
+        "baseline": list(proof.baseline),
+        "treated": list(proof.treated),
+        "effect": proof.effect,
+        "interval": None if proof.interval is None else list(proof.interval),
+        "p": proof.p,
+        "steps": proof.steps,
+        "seeds": proof.seeds,
     }
 
 

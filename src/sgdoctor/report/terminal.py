@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import io
+import math
 from typing import TextIO
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ..diagnosis import Diagnosis, Placed
+from ..diagnosis import Diagnosis, Placed, Proof
 from .json import relative
 from .untrusted import clean, line
 
 WIDTH = 100  # of a report that goes to a file
 COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+PROOFS = {
+    "proven": "bold green",
+    "helps": "green",
+    "no-effect": "yellow",
+    "worse": "bold red",
+    "not-testable": "yellow",
+}
+SPARKS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+SPARK_WIDTH = 30
 VERDICTS = {
     "healthy": "bold green",
     "faulty": "bold red",
@@ -78,11 +88,13 @@ def _print_finding(placed: Placed, console: Console, leading: bool) -> None:
         site = finding.site
         rows.append(("at", line(f"{site.file}:{site.line} in {site.function}"), "cyan"))
     if leading:
-        rows += [("fix", line(remedy.title), "green") for remedy, _ in placed.remedies]
+        rows += [("fix", line(offer.remedy.title), "green") for offer in placed.offers]
     _print_rows(rows, console)
-    for _, patch in placed.remedies if leading else ():
-        if patch:
-            _print_patch(clean(patch), console)
+    shown = [offer for offer in placed.offers if offer.patch and (leading or offer.proof is not None)]
+    for offer in [offer for offer in shown if offer.proof is not None] or shown:
+        _print_patch(clean(offer.patch or ""), console)
+        if offer.proof is not None:
+            _print_proof(offer.proof, console)
     console.print()
 
 
@@ -101,6 +113,48 @@ def _print_patch(patch: str, console: Console) -> None:
     for row in patch.rstrip("\n").split("\n"):
         style = {"+": "green", "-": "red", "@": "cyan"}.get(row[:1], "dim")
         console.print(Text("    " + row, style=style), soft_wrap=True)
+
+
+def _print_proof(proof: Proof, console: Console) -> None:
+    """Before, after, verdict."""
+    rows = [(name, line(text), "") for name, text in arms(proof)]
+    rows.append(("proof", line(f"{proof.verdict}: {verdict_in_words(proof)}"), PROOFS[proof.verdict]))
+    _print_rows(rows, console)
+
+
+def arms(proof: Proof) -> list[tuple[str, str]]:
+    """The two arms of a proof as lines: the learning curve of the first seed, the metric of each."""
+    found = []
+    curves = [values for values in proof.curves if values]
+    low, high = min((min(c) for c in curves), default=0.0), max((c[0] for c in curves), default=1.0)
+    for name, values, drawn in (
+        ("before", proof.baseline, proof.curves[0]),
+        ("after", proof.treated, proof.curves[1]),
+    ):
+        text = f"{sparkline(drawn, low, high)}  loss {drawn[0]:.4g} -> {drawn[-1]:.4g}" if drawn else "no loss"
+        if values:
+            text += f"; {proof.metric} " + ", ".join(f"{value:.3f}" for value in values)
+        found.append((name, text))
+    return found
+
+
+def sparkline(values: tuple[float, ...], low: float, high: float) -> str:
+    """A curve in one line of text, from `low` to `high`; a cross where it is not finite."""
+    width = max(1, -(-len(values) // SPARK_WIDTH))
+    means = [sum(part) / len(part) for i in range(0, len(values), width) if (part := values[i : i + width])]
+    scale = (len(SPARKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(
+        SPARKS[min(len(SPARKS) - 1, max(0, round((mean - low) * scale)))] if math.isfinite(mean) else "x"
+        for mean in means
+    )
+
+
+def verdict_in_words(proof: Proof) -> str:
+    """The figures of a proof as a phrase."""
+    if proof.interval is None or proof.effect is None:
+        return proof.reason
+    low, high = proof.interval
+    return f"{proof.reason}; effect {proof.effect:+.3f}, 95 % interval [{low:.3f}, {high:.3f}], {proof.seeds} seeds"
 
 
 def _print_learning(diagnosis: Diagnosis, console: Console) -> None:
@@ -124,6 +178,17 @@ def _print_open(diagnosis: Diagnosis, console: Console) -> None:
         console.print()
 
 
+def _next(diagnosis: Diagnosis, proved: bool) -> str:
+    """The command that one would type now."""
+    first = next(placed for placed in diagnosis.findings if placed.severity != "info")
+    script = diagnosis.record.start.get("script")
+    if diagnosis.patched:
+        return f"sgdoctor prove --apply {script}"
+    if not proved and script and any(offer.patch for offer in first.offers):
+        return f"sgdoctor prove {script}"
+    return f"sgdoctor explain {first.condition.id}"
+
+
 def _print_verdict(diagnosis: Diagnosis, alarms: list[Placed], console: Console) -> None:
     verdict = Text()
     verdict.append(diagnosis.verdict, style=VERDICTS[diagnosis.verdict])
@@ -136,9 +201,11 @@ def _print_verdict(diagnosis: Diagnosis, alarms: list[Placed], console: Console)
             rows.append(("why", line(first.finding.evidence[0].text), ""))
         if first.finding.site is not None:
             rows.append(("at", line(f"{first.finding.site.file}:{first.finding.site.line}"), "cyan"))
-        if first.remedies:
-            rows.append(("fix", line(first.remedies[0][0].title), "green"))
-        rows.append(("next", f"sgdoctor explain {first.condition.id}", "bold"))
+        if first.offers:
+            rows.append(("fix", line(first.offers[0].remedy.title), "green"))
+        proofs = [offer.proof for placed in alarms for offer in placed.offers if offer.proof is not None]
+        rows += [("proof", line(f"{proof.verdict}: {proof.reason}"), PROOFS[proof.verdict]) for proof in proofs]
+        rows.append(("next", line(_next(diagnosis, bool(proofs))), "bold"))
     if diagnosis.record.path is not None:
         rows.append(("record", line(relative(diagnosis.record.path)), "dim"))
     _print_rows(rows, console)

@@ -154,7 +154,9 @@ class Local:
             server.stdin.write(json.dumps(request).encode() + b"\n")
             server.stdin.flush()
         except OSError:
-            raise TrialError("the process that trials are forked from has ended; is the machine out of memory?") from None
+            raise TrialError(
+                "the process that trials are forked from has ended; is the machine out of memory?"
+            ) from None
 
     def _serve(self) -> subprocess.Popen[bytes]:
         command = [self._script.python, str(ZYGOTE)]

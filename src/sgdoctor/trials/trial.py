@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..record import Record
-
-LOSS_SIGNALS = ("loss_calls", "loss_values", "objective", "score")
+from ..record.signals import SIGNALS
 
 
 @dataclass(frozen=True)
@@ -37,23 +36,24 @@ class Trial:
     sources: Mapping[str, str] = field(default_factory=dict)
     intervention: Mapping[str, Any] | None = None
     seed: int = 0
+    draws: int = 0  # random numbers thrown away: a placebo
     max_steps: int | None = None
     seconds: float = 60.0
     memory: int | None = None  # bytes
     signals: tuple[str, ...] | None = None
-    budget: float = 1.0  # share of the time that close looks may take: a trial is for looking
+    budget: float = 0.1  # share of the time that close looks may take
 
     def config(self, record: str, scratch: str) -> dict[str, Any]:
         """The launcher's configuration."""
         sources = {str((self.script.cwd / name).resolve()): text for name, text in self.sources.items()}
-        plan = {"seed": self.seed, "sources": sources, "scratch": scratch, "memory": self.memory}
+        plan = {"seed": self.seed, "draws": self.draws, "sources": sources, "scratch": scratch, "memory": self.memory}
         changed = {} if self.intervention is None else {"intervention": dict(self.intervention)}
         return {
             "record": record,
             "cwd": str(self.script.cwd),
             "budget": self.budget,
             "max_steps": self.max_steps,
-            "signals": None if self.signals is None else list(self.signals),
+            "signals": list(SIGNALS if self.signals is None else self.signals),
             "strict": False,
             "trial": plan,
             **changed,

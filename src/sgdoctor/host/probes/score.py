@@ -29,8 +29,8 @@ class Score:
 
     def on_loss(self, name: str, call: int, args: tuple[Any, ...], kwargs: dict[str, Any], graded: bool) -> None:
         """A loss function returned."""
-        output = args[0] if args else kwargs.get("input")
-        target = args[1] if len(args) > 1 else kwargs.get("target")
+        output: Any = args[0] if args else kwargs.get("input")
+        target: Any = args[1] if len(args) > 1 else kwargs.get("target")
         count = self._counts[graded] = self._counts.get(graded, 0) + 1
         if (count > DENSE and count % SPARSE) or not self._torch.is_tensor(target) or not target.numel():
             return
@@ -77,6 +77,7 @@ class Score:
         row: dict[str, Any] = {}
         if wanted.shape[0] > 1:
             row = {"error": (flat - wanted).square().sum(), "spread": (wanted - wanted.mean(0)).square().sum()}
-        if bool((wanted == wanted.round()).all()) and 0 <= float(wanted.min()) and float(wanted.max()) <= MAX_CLASS:
+        low, high = float(wanted.min()), float(wanted.max())
+        if low >= 0 and high <= MAX_CLASS and bool((wanted == wanted.round()).all()):
             row |= {"right": (flat.round() == wanted).sum(), "of": wanted.numel()}
         return row or None

@@ -1,0 +1,109 @@
+"""One number for how well a run ended, formed the same way for every arm of a proof."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..record import Record, progress
+from ..record.record import Rows
+
+LATE = 0.25  # share of the scored calls, from the end, that count as the end of a run
+WORST = -1.0  # an R2 below it is not worse: a diverged run would drown all others
+CURVE_POINTS = 60
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`unit` in words; `chance`: its value for outputs that know nothing; larger is better."""
+
+    name: str
+    chance: float = 0.0
+
+
+def shared(arms: Sequence[Record]) -> Metric | None:
+    """The metric that all these runs can be judged by: accuracy, then R2, then the same loss; None where none is."""
+    alive = [record for record in arms if record.objectives]
+    if not alive:
+        return None
+    if all(_accuracy(record) is not None for record in alive):
+        return Metric("accuracy", max(_majority(record) for record in alive))
+    if all(_explained(record) is not None for record in alive):
+        return Metric("R2")
+    if all(math.isfinite(_skill(record)) for record in alive) and len({_function(record) for record in alive}) == 1:
+        return Metric("log-likelihood against a constant output")
+    if len({_expression(record) for record in alive}) == 1:
+        return Metric("share of the first loss that is gone")
+    return None
+
+
+def measured(metric: Metric, record: Record, reference: float) -> float:
+    """The metric at the end of a run; chance for one that broke. `reference`: the first loss of the script as it is."""
+    values = record.objectives[0].values if record.objectives else np.array([])
+    tail = values[-max(1, len(values) // 10) :]
+    if not len(values) or not np.isfinite(tail).all():
+        return metric.chance
+    if metric.name == "accuracy":
+        found = _accuracy(record)
+    elif metric.name == "R2":
+        found = _explained(record)
+    elif metric.name.startswith("share"):
+        found = float(1 - np.mean(tail) / reference) if reference else 0.0
+    else:
+        found = _skill(record)
+    return metric.chance if found is None or not math.isfinite(found) else max(WORST, found)
+
+
+def curve(record: Record) -> tuple[float, ...]:
+    """The loss by step in at most CURVE_POINTS means."""
+    values = record.objectives[0].values if record.objectives else np.array([])
+    parts = np.array_split(values, min(len(values), CURVE_POINTS)) if len(values) else []
+    return tuple(float(np.mean(part)) for part in parts)
+
+
+def _late(record: Record) -> Rows:
+    """The last scored calls of training."""
+    rows = record.rows("score", grad=True)
+    return Rows(rows[int(len(rows) * (1 - LATE)) :])
+
+
+def _accuracy(record: Record) -> float | None:
+    rows = _late(record)
+    right, of = rows.column("right"), rows.column("of")
+    total = float(np.nansum(of))
+    return float(np.nansum(right)) / total if total else None
+
+
+def _explained(record: Record) -> float | None:
+    rows = _late(record)
+    error, spread = rows.column("error"), rows.column("spread")
+    known = ~np.isnan(error) & ~np.isnan(spread)
+    total = float(spread[known].sum())
+    return 1 - float(error[known].sum()) / total if total > 0 else None
+
+
+def _majority(record: Record) -> float:
+    """The accuracy of always saying the most frequent class."""
+    found = progress(record)
+    shares = found[0].class_shares if found else np.array([])
+    return float(shares.max()) if len(shares) else 0.5
+
+
+def _skill(record: Record) -> float:
+    found = progress(record)
+    return found[0].skill if found else math.nan
+
+
+def _function(record: Record) -> str | None:
+    found = progress(record)
+    return found[0].fn if found else None
+
+
+def _expression(record: Record) -> str:
+    """The operations nearest to the loss: equal where two scripts minimise the same thing."""
+    graphs = record.objectives[0].graphs
+    head = graphs[0].get("head", []) if graphs else []
+    return " ".join(str(entry[0]) for entry in head[:3])
