@@ -198,15 +198,21 @@ def _write_parent_rows(folder: Path, plan: Plan, status: int, seconds: float) ->
         raise ScriptError(f"{plan.target} ended with status {status} before it could be observed (see its output)")
 
 
-def source_rows(folder: Path) -> list[dict[str, Any]]:
-    """The user's files that the run passed through, so that the record can be read elsewhere and later."""
+def source_rows(folder: Path, cwd: Path | None = None) -> list[dict[str, Any]]:
+    """The user's files that the run passed through, so that the record can be read elsewhere and later.
+
+    `cwd`: where the script was started, if not here.
+    """
+    home = cwd or Path.cwd()
     record = load(folder)
     script = record.start.get("script")
-    files = [os.path.relpath(script).replace(os.sep, "/")] if isinstance(script, str) and script.endswith(".py") else []
+    files = []
+    if isinstance(script, str) and script.endswith(".py"):
+        files.append(os.path.relpath(home / script, home).replace(os.sep, "/"))
     files += [site.file for site in record.sites.values()]
     rows = []
     for name in dict.fromkeys(files):
-        path = Path(name)
+        path = home / name
         with suppress(OSError, UnicodeDecodeError):
             if path.suffix == ".py" and path.is_file() and path.stat().st_size <= MAX_SOURCE_BYTES:
                 rows.append({"k": "source", "file": name, "text": path.read_bytes().decode("utf-8")})

@@ -88,6 +88,8 @@ class Local:
                 self._server.wait(STOP_SECONDS)
             self._server.kill()
             self._server.wait()
+            assert self._server.stdout is not None
+            self._server.stdout.close()
         shutil.rmtree(self._home, ignore_errors=True)
 
     def run(self, trials: Iterable[Trial]) -> Iterator[Result]:
@@ -194,7 +196,7 @@ class Local:
             for answer in self._answers(POLL_SECONDS):
                 running = self._running.get(int(str(answer["id"])))
                 if running is not None and "pid" in answer:
-                    running.pid = int(str(answer["pid"]))
+                    running.pid, running.began = int(str(answer["pid"])), time.monotonic()
                 elif running is not None:
                     running.status = int(str(answer["status"]))
             if self._server.poll() is not None:
@@ -205,7 +207,7 @@ class Local:
         for running in self._running.values():
             if running.process is not None and (returned := running.process.poll()) is not None:
                 running.status = returned if returned >= 0 else 128 - returned
-            if running.status is None and now - running.began > running.trial.seconds:
+            if running.pid and running.status is None and now - running.began > running.trial.seconds:
                 self._out_of_time(running, now)
 
     def _out_of_time(self, running: Running, now: float) -> None:
@@ -240,7 +242,7 @@ def finished(folder: Path, trial: Trial, status: int, seconds: float) -> Record:
     if not list(folder.glob("process-*.jsonl")):
         return Record([])
     rows = [{"k": "exit", "status": status, "seconds": round(seconds, 3), "target": trial.script.target}]
-    for row in source_rows(folder):
+    for row in source_rows(folder, trial.script.cwd):
         rows.append({**row, "text": trial.sources.get(str(row["file"]), row["text"])})
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / PARENT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
