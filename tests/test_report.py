@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sgdoctor.conditions import Condition, Evidence, Finding, NotEvaluated, Remedy
-from sgdoctor.diagnosis import Diagnosis, Placed
+from sgdoctor.diagnosis import Diagnosis, Offer, Placed
 from sgdoctor.record import Progress, Record, Site, load, progress
 from sgdoctor.report import json, terminal, untrusted
 from sgdoctor.source import Source
@@ -67,7 +67,7 @@ def diagnosis(text: str = "text", **changes: Any) -> Diagnosis:
         "verdict": "crashed",
         "summary": f"Units are dead ({text})",
         "findings": (
-            Placed(condition, finding, (), ((Remedy(text, "safe"), patch), (Remedy("b", "advice"), None))),
+            Placed(condition, finding, (), (Offer(Remedy(text, "safe"), patch), Offer(Remedy("b", "advice")))),
             Placed(consequence, Finding(None, (Evidence("c"),), 0.5), ("dead-relu",)),
             Placed(remark, Finding(None, (), 0.5)),
         ),
@@ -230,7 +230,7 @@ def test_long_text_is_cut() -> None:
 
 def test_the_last_lines_hold_the_verdict_and_what_to_do() -> None:
     lines = terminal.render(diagnosis("train.py")).splitlines()
-    last = "\n".join(lines[-5:])
+    last = "\n".join(lines[-6:])
     assert "crashed" in last and "train.py:3" in last and "sgdoctor explain dead-relu" in last
     assert max(map(len, lines)) <= terminal.WIDTH
 

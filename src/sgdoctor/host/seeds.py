@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
+from importlib import import_module
 from typing import Any
 
 FIRST = 20_011  # for a generator that the script never seeds
@@ -18,7 +19,7 @@ def force(offset: int) -> None:
     random.seed(FIRST + offset)
     random.seed = _shifted(random.seed, offset)
     try:
-        import numpy as np
+        np: Any = import_module("numpy")  # the script's, where it has one
     except ImportError:
         return
     np.random.seed(FIRST + offset)

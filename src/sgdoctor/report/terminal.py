@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import shlex
 from typing import TextIO
 
 from rich.console import Console
@@ -178,15 +179,18 @@ def _print_open(diagnosis: Diagnosis, console: Console) -> None:
         console.print()
 
 
-def _next(diagnosis: Diagnosis, proved: bool) -> str:
-    """The command that one would type now."""
+def _next(diagnosis: Diagnosis, proved: bool) -> list[str]:
+    """The commands that one would type now."""
     first = next(placed for placed in diagnosis.findings if placed.severity != "info")
-    script = diagnosis.record.start.get("script")
-    if diagnosis.patched:
-        return f"sgdoctor prove --apply {script}"
-    if not proved and script and any(offer.patch for offer in first.offers):
-        return f"sgdoctor prove {script}"
-    return f"sgdoctor explain {first.condition.id}"
+    record = diagnosis.record
+    target = record.exit.get("target") or record.start.get("script")
+    commands = [f"sgdoctor explain {first.condition.id}"]
+    if isinstance(target, str) and (diagnosis.patched or not proved) and any(offer.patch for offer in first.offers):
+        arguments = [str(argument) for argument in record.start.get("argv", [])]
+        module = ["-m"] if record.exit.get("module") else []
+        apply = ["--apply"] if diagnosis.patched else []
+        commands.insert(0, f"sgdoctor prove {shlex.join([*apply, *module, target, *arguments])}")
+    return commands
 
 
 def _print_verdict(diagnosis: Diagnosis, alarms: list[Placed], console: Console) -> None:
@@ -205,7 +209,7 @@ def _print_verdict(diagnosis: Diagnosis, alarms: list[Placed], console: Console)
             rows.append(("fix", line(first.offers[0].remedy.title), "green"))
         proofs = [offer.proof for placed in alarms for offer in placed.offers if offer.proof is not None]
         rows += [("proof", line(f"{proof.verdict}: {proof.reason}"), PROOFS[proof.verdict]) for proof in proofs]
-        rows.append(("next", line(_next(diagnosis, bool(proofs))), "bold"))
+        rows += [("next", line(command), "bold") for command in _next(diagnosis, bool(proofs))]
     if diagnosis.record.path is not None:
         rows.append(("record", line(relative(diagnosis.record.path)), "dim"))
     _print_rows(rows, console)
