@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,9 +12,11 @@ from ..diagnosis import Diagnosis
 from ..diagnosis.diagnosis import MIN_STEPS
 from ..diagnosis.proof import Proof
 from ..record import Record
+from ..record.record import numbers
 from .metric import Metric, curve, measured, shared
-from .statistics import compare
+from .statistics import CLEAR_EFFECT, compare
 
+UNLIKE = 2.0  # steps that differ by more in size than this are not alike
 WORSE = 0.25  # a repair of a correctness fault may cost this much of the metric in a short run, not more
 
 
@@ -60,6 +62,42 @@ def broken(record: Record) -> bool:
         return True
     values = record.objectives[0].values if record.objectives else np.array([])
     return bool(len(values)) and not np.isfinite(values[-max(1, len(values) // 10) :]).all()
+
+
+def step_size(record: Record) -> float:
+    """Median of |change| / |weight| over the sampled steps, all parameters together; NaN where none was sampled."""
+    ratios = []
+    for row in record.rows("update"):
+        weight, change = (float(np.sqrt(np.nansum(numbers(row.get(k)) ** 2))) for k in ("weight", "change"))
+        if weight > 0 and change > 0:
+            ratios.append(change / weight)
+    return float(np.median(ratios)) if ratios else float("nan")
+
+
+def matching_factor(arms: Arms) -> float | None:
+    """What the rate of the script as it is has to be multiplied by to take steps as large as the changed one's.
+
+    None where they are alike, cannot be compared, or the change was one of the rate itself.
+    """
+    if not arms.baseline or not arms.treated:
+        return None
+    rates = [[entry.lr for entry in arm[0].optimizers] for arm in (arms.baseline, arms.treated)]
+    ratio = step_size(arms.treated[0]) / step_size(arms.baseline[0])
+    if rates[0] != rates[1] or not rates[0] or not np.isfinite(ratio) or 1 / UNLIKE < ratio < UNLIKE:
+        return None
+    return float(ratio)
+
+
+def controlled(proof: Proof, arms: Arms, control: tuple[Record, ...], factor: float) -> Proof:
+    """A proof weighed against the script as it is at the rate that matches: is it more than another step size?"""
+    metric = shared([*arms.baseline, *arms.treated])
+    if metric is None or any(record.exception is not None for record in control):
+        return proof
+    matched, treated = ([measured(metric, record, arms.reference) for record in arm] for arm in (control, arms.treated))
+    words = f"the script as it is at {factor:.2g} times its rate, with steps as large, gives {np.mean(matched):.3g}"
+    if compare(matched, treated).effect >= CLEAR_EFFECT:
+        return replace(proof, reason=f"{proof.reason}; {words}")
+    return replace(proof, verdict="helps", reason=f"{proof.reason}; but {words}: the size of the step does it")
 
 
 def judge(arms: Arms, condition: Condition, diagnosis: Callable[[Record], Diagnosis]) -> Proof:

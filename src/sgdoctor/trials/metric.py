@@ -29,9 +29,9 @@ def shared(arms: Sequence[Record]) -> Metric | None:
     alive = [record for record in arms if record.objectives]
     if not alive:
         return None
-    if all(_accuracy(record) is not None for record in alive):
+    if all(_has(record, "of") for record in alive):
         return Metric("accuracy", max(_majority(record) for record in alive))
-    if all(_explained(record) is not None for record in alive):
+    if all(_has(record, "spread") for record in alive):
         return Metric("R2")
     if all(math.isfinite(_skill(record)) for record in alive) and len({_function(record) for record in alive}) == 1:
         return Metric("log-likelihood against a constant output")
@@ -68,6 +68,11 @@ def _late(record: Record) -> Rows:
     """The last scored calls of training."""
     rows = record.rows("score", grad=True)
     return Rows(rows[int(len(rows) * (1 - LATE)) :])
+
+
+def _has(record: Record, field: str) -> bool:
+    """Whether the late scores hold a field, also where the run has diverged by then."""
+    return bool(np.nansum(_late(record).column(field)) > 0)
 
 
 def _accuracy(record: Record) -> float | None:

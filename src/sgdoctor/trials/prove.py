@@ -15,7 +15,7 @@ from ..diagnosis.proof import Proof
 from ..process import new_folder
 from ..record import Record, load
 from ..source import Edit
-from .judge import Arms, broken, judge, repeats
+from .judge import Arms, broken, controlled, judge, matching_factor, repeats
 from .local import Local, unsafe
 from .trial import Engine, Result, Script, Trial
 
@@ -208,13 +208,18 @@ class Proving:
     def _arms(self, engine: Engine, base: Record, changed: Mapping[str, str] | None) -> Arms:
         """Baseline, placebo and treated over the same seeds; the first baseline repeats the first run."""
         seeds = range(self.seeds)
-        plan = [self.trial("baseline", seed=seed) for seed in seeds]
-        plan += [self.trial("treated", changed, seed=seed) for seed in seeds]
+        self.watch.stage("before and after", 2)
+        first = self._run(engine, [self.trial("baseline"), self.trial("treated", changed)])
+        if broken(first[1].record) and not broken(first[0].record):  # clearly lost
+            return Arms(base, (first[0].record,), (first[1].record,))
+        plan = [self.trial("baseline", seed=seed) for seed in seeds[1:]]
+        plan += [self.trial("treated", changed, seed=seed) for seed in seeds[1:]]
         plan += [self.trial("placebo", seed=seed, draws=PLACEBO_DRAWS) for seed in seeds]
-        self.watch.stage("before, after, and a placebo", len(plan))
+        self.watch.stage("the same under other seeds, and a placebo", len(plan))
         results = [result.record for result in self._run(engine, plan)]
-        k = self.seeds
-        return Arms(base, tuple(results[:k]), tuple(results[k : 2 * k]), tuple(results[2 * k :]))
+        k = self.seeds - 1
+        baseline, treated = (first[0].record, *results[:k]), (first[1].record, *results[k : 2 * k])
+        return Arms(base, baseline, treated, tuple(results[2 * k :]))
 
     def _judge(self, engine: Engine, found: Diagnosis, chosen: list[Candidate], arms: Arms) -> dict[int, Proof]:
         """A proof for each candidate: of all together, then of each by taking it away."""
@@ -226,7 +231,7 @@ class Proving:
                 id(c.offer): Proof("not-testable", text, "none", steps=arms.steps, seeds=self.seeds) for c in chosen
             }
         if len(chosen) == 1:
-            return {id(chosen[0].offer): judge(arms, chosen[0].placed.condition, self.diagnosis)}
+            return {id(chosen[0].offer): self._controlled(engine, arms, chosen[0])}
         proofs = {}
         for candidate in chosen:
             rest = [other for other in chosen if other is not candidate]
@@ -238,6 +243,17 @@ class Proving:
                 replace(arms, baseline=before), candidate.placed.condition, self.diagnosis
             )
         return proofs
+
+    def _controlled(self, engine: Engine, arms: Arms, candidate: Candidate) -> Proof:
+        """The proof of one change; against a matched rate as well, where it is the curve that proves it."""
+        proof = judge(arms, candidate.placed.condition, self.diagnosis)
+        factor = matching_factor(arms)
+        if proof.verdict != "proven" or factor is None or candidate.placed.condition.by_invariant:
+            return proof
+        self.watch.stage("as it is, with steps as large", self.seeds)
+        change = {"name": "lr", "factor": factor}
+        trials = [replace(self.trial("matched", seed=seed), intervention=change) for seed in range(self.seeds)]
+        return controlled(proof, arms, tuple(result.record for result in self._run(engine, trials)), factor)
 
     # -- the answer ------------------------------------------------------------------------------------------
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import msgspec
@@ -14,7 +15,8 @@ from ..diagnosis import Diagnosis, Proof
 FILE = "proof.json"
 
 
-class Kept(msgspec.Struct):
+@dataclass(frozen=True)
+class Kept:
     """What is stored: proofs by condition and remedy, the experiments, the patched files."""
 
     proofs: list[tuple[str, str, dict[str, Any]]]
@@ -34,7 +36,8 @@ def keep(diagnosis: Diagnosis) -> None:
     ]
     kept = Kept(proofs, [asdict(outcome) for outcome in diagnosis.experiments], dict(diagnosis.patched))
     with suppress(OSError):
-        (diagnosis.record.path / FILE).write_bytes(msgspec.json.encode(kept))
+        # Curves hold NaN and infinities, which strict JSON has no words for.
+        (diagnosis.record.path / FILE).write_text(json.dumps(asdict(kept)), encoding="utf-8")
 
 
 def with_proofs(diagnosis: Diagnosis) -> Diagnosis:
@@ -43,10 +46,10 @@ def with_proofs(diagnosis: Diagnosis) -> Diagnosis:
     if path is None or not path.is_file():
         return diagnosis
     try:
-        kept = msgspec.json.decode(path.read_bytes(), type=Kept)
+        kept = msgspec.convert(json.loads(path.read_text(encoding="utf-8")), Kept)
         proofs = {(name, title): msgspec.convert(fields, Proof) for name, title, fields in kept.proofs}
         outcomes = tuple(msgspec.convert(fields, Outcome) for fields in kept.experiments)
-    except (OSError, msgspec.DecodeError, msgspec.ValidationError):
+    except (OSError, ValueError, msgspec.ValidationError):
         return diagnosis
     findings = []
     for placed in diagnosis.findings:
