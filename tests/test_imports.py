@@ -24,11 +24,12 @@ HEIGHT = {
     "conditions": 2,
     "process": 2,
     "diagnosis": 3,
-    "report": 4,
-    "api": 4,
-    "cli": 5,
-    "__init__": 5,
-    "__main__": 6,
+    "trials": 4,
+    "report": 5,
+    "api": 5,
+    "cli": 6,
+    "__init__": 6,
+    "__main__": 7,
 }
 ALLOWED = {
     ("diagnosis/diagnosis.py", "report"),  # str(diagnosis) is the report: what everyone tries first in a notebook

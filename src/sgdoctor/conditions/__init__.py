@@ -1,6 +1,6 @@
 """The catalogue: one condition, one file; found by walking, no list to edit."""
 
 from .catalogue import catalogue, condition
-from .condition import Condition, Evidence, Finding, NotEvaluated, Remedy
+from .condition import Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 
-__all__ = ["Condition", "Evidence", "Finding", "NotEvaluated", "Remedy", "catalogue", "condition"]
+__all__ = ["Condition", "Evidence", "Finding", "NotEvaluated", "Outcome", "Remedy", "catalogue", "condition"]

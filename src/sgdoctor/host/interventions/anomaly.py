@@ -197,11 +197,30 @@ class Hunt:
             sources = [self.lineage.of(tensor) for tensor, state in before if state]
             result = function(*args, **kwargs)
             if not blank:
-                self._after(function, args, kwargs, before, sources, ranges, [*written, *self._owner.tensors(result)], node, place)
+                self._after(
+                    function,
+                    args,
+                    kwargs,
+                    before,
+                    sources,
+                    ranges,
+                    [*written, *self._owner.tensors(result)],
+                    node,
+                    place,
+                )
         return result
 
     def _after(
-        self, function: Any, args: Any, kwargs: Any, before: Any, sources: Any, ranges: Any, outputs: Any, node: Any, place: Any
+        self,
+        function: Any,
+        args: Any,
+        kwargs: Any,
+        before: Any,
+        sources: Any,
+        ranges: Any,
+        outputs: Any,
+        node: Any,
+        place: Any,
     ) -> None:
         for output in outputs:
             state = state_of(self._torch, output)
@@ -245,7 +264,9 @@ class Hunt:
         self._order += 1
         return Origin(self._order, self._facts(function, output, state, place, node, inputs), deliberate)
 
-    def _facts(self, function: Any, output: Any, state: str, place: Any, node: Any, inputs: list[Any]) -> dict[str, Any]:
+    def _facts(
+        self, function: Any, output: Any, state: str, place: Any, node: Any, inputs: list[Any]
+    ) -> dict[str, Any]:
         steps, batches = self._owner.now()
         return {
             "op": _name(function),
