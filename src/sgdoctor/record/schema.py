@@ -66,6 +66,7 @@ class Activation(TypedDict, total=False):
     zero: Number
     dead: Number
     flat: Number
+    dim: Count | None  # the axis a softmax sums over
 
 
 class Units(TypedDict, total=False):

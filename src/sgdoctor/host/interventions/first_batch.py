@@ -10,11 +10,14 @@ from .intervention import Intervention
 class FirstBatch(Intervention):
     """Loaders hand out their first batch for ever, epochs as long as before.
 
-    Where a script cuts its batches by hand, what the module and the loss were given first is given again.
+    Where a script cuts its batches by hand, what the module and the loss were given first is given again. `factor`: the
+    learning rates are multiplied by it meanwhile, as in `lr`.
     """
 
-    def __init__(self, observer: Any, name: str) -> None:
+    def __init__(self, observer: Any, name: str, *, factor: float = 1.0) -> None:
         super().__init__(observer, name)
+        self._factor = factor
+        self._rates: list[Any] = []
         self._loaders: dict[int, tuple[Any, Any]] = {}  # id -> (loader, its first batch)
         self._calls: dict[tuple[Any, ...], Any] = {}
         self._call = self._target = 0  # how many since the last step: a siamese net takes several a step
@@ -73,7 +76,16 @@ class FirstBatch(Intervention):
         pairs = list(zip(self.tensors(first), self.tensors(now)))
         return all(a.shape == b.shape and a.dtype == b.dtype and bool((a == b).all()) for a, b in pairs)
 
+    def before_step(self, optimizer: Any) -> None:
+        self._rates = [group.get("lr") for group in optimizer.param_groups]
+        for group, rate in zip(optimizer.param_groups, self._rates):
+            if rate is not None:
+                group["lr"] = rate * self._factor
+
     def after_step(self, optimizer: Any) -> None:
+        for group, rate in zip(optimizer.param_groups, self._rates):
+            if rate is not None:
+                group["lr"] = rate
         self._call = self._target = 0
 
     def closing(self) -> None:

@@ -40,7 +40,8 @@ class Gradcheck(Intervention):
                     self._check(kind, lambda *given: original(kind, *given), captured, wanted)
             return result
 
-        self.put(function, "apply", classmethod(wrapper))
+        placed: Any = classmethod(wrapper)
+        self.put(function, "apply", placed)
 
     def _differentiable(self, args: Any) -> bool:
         tensors = [a for a in args if isinstance(a, self.torch.Tensor)]

@@ -51,9 +51,8 @@ class Passes(Intervention):
 
     def on_entered(self, module: Any, args: Any, kwargs: Any, result: Any) -> None:
         if self.due() and sum(tensor.numel() for tensor in self.tensors(args, kwargs)) <= LARGEST:
-            copied = self.map_tensors(lambda tensor: tensor.detach().clone(), (args, kwargs))
-            shape = self.map_tensors(lambda tensor: tensor.detach(), result)
-            self._kept = Pass(module, *copied, shape)
+            own, named = self.map_tensors(lambda tensor: tensor.detach().clone(), (args, kwargs))
+            self._kept = Pass(module, own, named, self.map_tensors(lambda tensor: tensor.detach(), result))
 
     def on_loss(self, name: str, compute: Any, output: Any, target: Any, result: Any) -> None:
         if self._kept is not None and self._kept.compute is None:
