@@ -35,16 +35,25 @@ def observed(
     stdin: str = "",
     strict: bool = True,
     max_steps: int | None = None,
+    intervention: dict[str, object] | None = None,
     **environment: str,
 ) -> Ended:
     """The same through the launcher, writing to `record`."""
-    return _run([python, *observing(record, cwd, strict, max_steps), *command], cwd, stdin, environment)
+    return _run([python, *observing(record, cwd, strict, max_steps, intervention), *command], cwd, stdin, environment)
 
 
-def observing(record: Path, cwd: Path, strict: bool = True, max_steps: int | None = None) -> list[str]:
+def observing(
+    record: Path,
+    cwd: Path,
+    strict: bool = True,
+    max_steps: int | None = None,
+    intervention: dict[str, object] | None = None,
+) -> list[str]:
     """What stands between the interpreter and the script when it is observed."""
     record.mkdir(parents=True, exist_ok=True)
     config = {"record": str(record), "cwd": str(cwd), "strict": strict, "max_steps": max_steps}
+    if intervention is not None:
+        config["intervention"] = intervention
     return [str(LAUNCHER), json.dumps(config)]
 
 

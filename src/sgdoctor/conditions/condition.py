@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -55,12 +55,25 @@ class Remedy:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an experiment has shown: a question, its answer in words, and the figures."""
+    """What an experiment answered: in words with its numbers, and the same numbers as fields.
+
+    `figures` is empty where the experiment could not be made, and `answer` then says why.
+    """
 
     name: str
     question: str
     answer: str
-    figures: dict[str, Any] = field(default_factory=dict)
+    figures: Mapping[str, Any] = field(default_factory=dict)
+
+    def figure(self, name: str) -> float:
+        """A number among the figures, NaN where there is none of that name."""
+        value = self.figures.get(name)
+        return float(value) if isinstance(value, (int, float)) else float("nan")
+
+    def word(self, name: str) -> str:
+        """A word among the figures, empty where there is none of that name."""
+        value = self.figures.get(name)
+        return value if isinstance(value, str) else ""
 
 
 Answer = Iterator[Finding | NotEvaluated]
@@ -73,6 +86,8 @@ class Condition:
     `structural`: the loop or the loss itself is wrong, so that the loss curve is no judge of anything else.
     `by_learning`: it is judged by how well the loss falls, and so cannot be judged beside a structural one.
     `by_exclusion`: it says what is left when nothing else explains a loss that does not fall.
+    `suspects`: names of the experiments that would decide it for a record, none where there is nothing to decide.
+    `in_experiment`: what their outcomes show. Where it answers, that takes the place of what `in_run` answered.
     """
 
     id: str
@@ -84,6 +99,8 @@ class Condition:
     by_learning: bool = False
     by_exclusion: bool = False
     remedies: Callable[[Finding, Source], Iterable[Remedy]] | None = None
+    suspects: Callable[[Record, Source], tuple[str, ...]] | None = None
+    in_experiment: Callable[[Record, Source, Mapping[str, Outcome]], Answer] | None = None
     page: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:

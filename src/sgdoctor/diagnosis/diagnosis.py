@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -73,25 +74,33 @@ class Diagnosis:
 
 
 def diagnose(
-    record: Record, *, select: Iterable[str] = (), ignore: Iterable[str] = (), strict: bool = False
+    record: Record,
+    *,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    strict: bool = False,
+    outcomes: Mapping[str, Outcome] | None = None,
 ) -> Diagnosis:
     """The diagnosis of a record. `select`/`ignore`: condition ids; UsageError where one does not exist.
 
     `strict`: let a condition's own error out (tests); otherwise it becomes a reason not to have evaluated it.
+    `outcomes`: what experiments have shown, by name.
     """
     # Records hold NaN and infinities by nature: arithmetic with them is meant, and numpy need not say so.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return _diagnose(record, select, ignore, strict)
+        return _diagnose(record, select, ignore, strict, outcomes or {})
 
 
-def _diagnose(record: Record, select: Iterable[str], ignore: Iterable[str], strict: bool) -> Diagnosis:
+def _diagnose(
+    record: Record, select: Iterable[str], ignore: Iterable[str], strict: bool, outcomes: Mapping[str, Outcome]
+) -> Diagnosis:
     source = source_of(record)
     fired: list[tuple[Condition, Finding]] = []
     open_questions: dict[str, str] = {}
     for entry in _chosen(select, ignore):
         try:
-            for answer in entry.in_run(record, source):
+            for answer in _answers(entry, record, source, outcomes):
                 if isinstance(answer, NotEvaluated):
                     open_questions[entry.id] = answer.reason
                 else:
@@ -112,7 +121,31 @@ def _diagnose(record: Record, select: Iterable[str], ignore: Iterable[str], stri
         tuple(findings),
         tuple(sorted(open_questions.items())),
         learning,
+        tuple(outcomes.values()),
     )
+
+
+def _answers(
+    entry: Condition, record: Record, source: Source, outcomes: Mapping[str, Outcome]
+) -> Iterable[Finding | NotEvaluated]:
+    """What the run shows; where an experiment has an answer of its own, that."""
+    tried = list(entry.in_experiment(record, source, outcomes)) if entry.in_experiment and outcomes else []
+    return tried or entry.in_run(record, source)
+
+
+def suspicions(
+    record: Record, *, select: Iterable[str] = (), ignore: Iterable[str] = (), strict: bool = False
+) -> list[str]:
+    """Names of the experiments that would decide something about a record, the most asked for first."""
+    source = source_of(record)
+    asked: Counter[str] = Counter()
+    for entry in _chosen(select, ignore):
+        try:
+            asked.update(entry.suspects(record, source) if entry.suspects else ())
+        except Exception:
+            if strict:
+                raise
+    return [name for name, _ in asked.most_common()]
 
 
 def source_of(record: Record) -> Source:

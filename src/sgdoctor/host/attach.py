@@ -19,10 +19,14 @@ __all__ = ["Observation", "Rerun"]
 class Observation:
     """One observed process, from before torch is imported to its end.
 
-    `config` holds `record` (a folder that exists), `cwd`, and what else `Observer` takes. `again`: it is a trial.
+    `config` holds `record` (a folder that exists), `cwd`, and what else `Observer` takes; `intervention`: what an
+    experiment changes, see `interventions`. `again`: it is a trial.
     """
 
     def __init__(self, config: dict[str, Any], again: Rerun | None = None) -> None:
+        config = dict(config)
+        self._spec = config.pop("intervention", None)
+        self._intervention: Any = None
         self.observer = Observer(**config)
         self._again = again
         self._patches: Any = None
@@ -49,6 +53,21 @@ class Observation:
             self.observer.attach(torch)
             self._patches = Patches(self.observer)
             self._patches.install(torch)
+        if self._spec:
+            self._intervene()
+
+    def _intervene(self) -> None:
+        """Put on what an experiment asks for: outside the observer's own wrappers, which so see what it does."""
+        from .interventions import make
+
+        try:
+            self._intervention = make(self.observer, self._spec)
+            self._intervention.install()
+        except Exception as error:
+            name = str(self._spec.get("name")) if isinstance(self._spec, dict) else str(self._spec)
+            reason = f"it cannot be made here: {type(error).__name__}: {error}"[:300]
+            row = {"k": "intervention", "name": name, "acted": 0, "possible": False}
+            self.observer.write({**row, "reason": reason})
 
     def raised(self, error: BaseException) -> None:
         """The script ended with an exception."""
@@ -58,6 +77,9 @@ class Observation:
         """Take everything off and close the record."""
         if self._finder is not None and self._finder in sys.meta_path:
             sys.meta_path.remove(self._finder)
+        if self._intervention is not None and self.observer.active:
+            with self.observer.guard("intervention"):
+                self._intervention.finish()
         self.observer.close(how, status)
         if self._patches is not None:
             self._patches.remove()

@@ -218,7 +218,7 @@ class Observer:
             # The first non-finite loss is looked at closely whatever the schedule says.
             self._alarmed.add(site)
             self.sampler.alarm()
-            deep = True
+            deep = not self.torch._C._len_torch_dispatch_stack()
         self.updates.before_backward()
         self.modes.before_backward()
         self.loop.on_objective(site, value)

@@ -66,6 +66,7 @@ class Activation(TypedDict, total=False):
     zero: Number
     dead: Number
     flat: Number
+    dim: Count | None  # the axis a softmax sums over
 
 
 class Units(TypedDict, total=False):
@@ -74,6 +75,35 @@ class Units(TypedDict, total=False):
     norm: Number
     apart: Number
     grad: Number
+
+
+class Influence(TypedDict, total=False):
+    training: bool
+    axis: Count
+    index: Count
+    own: Number
+    earlier: Number
+    later: Number
+    touched: Count
+
+
+class Slopes(TypedDict, total=False):
+    input: Count
+    smooth: Count
+    flat: Count
+    bad: Count
+    passed: Count
+    error: Number
+    ratio: Number
+
+
+class Argument(TypedDict, total=False):
+    shape: Shape
+    dtype: str
+    min: Number
+    max: Number
+    zeros: Count
+    nonfinite: Count
 
 
 # A sampled event: its line, its number there, the step it was at.
@@ -257,6 +287,55 @@ FIELDS: dict[str, dict[str, Any]] = {
         "change": Number,
     },
     "stale": {"opt": Index | None, "n": Count, "norm": Number},
+    # Experiments: rows of a run that was changed, or gone through again, on purpose
+    "intervention": {"name": str, "acted": Count, "possible": bool, "reason": str | None},
+    "mode_pair": {
+        "site": Index | None,
+        "step": Count,
+        "train": Number,
+        "eval": Number,
+        "again": Number,
+        "norms": Count,
+        "drops": Count,
+        "shift": Number,
+        "ratio": Number,
+        "momentum": Number,
+    },
+    "independence": {
+        "site": Index | None,
+        "step": Count,
+        "input": Shape,
+        "output": Shape,
+        "target": Shape | None,
+        "whole": bool,
+        "inputs": Count,
+        "alike": bool,
+        "varies": bool,
+        "of": list[Influence],
+    },
+    "gradcheck": {"function": str, "step": Count, "site": Index | None, "identity": bool, "of": list[Slopes]},
+    "origin": {
+        "reached": str,
+        "step": Count,
+        "batch": Count,
+        "parameter": Index | None,
+        "op": str,
+        "node": str | None,
+        "phase": str,
+        "site": Index | None,
+        "layer": str | None,
+        "state": str,
+        "bad": Count,
+        "of": Count,
+        "shape": Shape,
+        "dtype": str,
+        "inputs": list[Argument],
+        "born_step": Count,
+        "born_batch": Count,
+        "deliberate": bool,
+        "leaf": bool,
+        "where": Shape,
+    },
 }
 
 # One type a kind, so that a row that fits is checked in one go.

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field, replace
 
 from ..conditions import Outcome
 from ..diagnosis import Diagnosis, Offer, Placed, diagnose
-from ..diagnosis.diagnosis import source_of
+from ..diagnosis.diagnosis import source_of, suspicions
 from ..diagnosis.proof import Proof
 from ..process import new_folder
 from ..record import Record, load
 from ..source import Edit
+from .experiments import experiments
 from .judge import Arms, broken, controlled, judge, matching_factor, repeats
 from .local import Local, unsafe
 from .trial import Engine, Result, Script, Trial
@@ -120,6 +121,7 @@ class Proving:
         return record
 
     def _prove(self, engine: Engine, found: Diagnosis) -> Diagnosis:
+        found = self._experiments(engine, found)
         candidates = self._candidates(found)
         if not candidates:
             return found
@@ -134,6 +136,31 @@ class Proving:
             proofs = {id(c.offer): Proof("not-testable", text, "none") for group in candidates for c in group[:1]}
             chosen = []
         return self._proved(found, chosen, proofs, arms)
+
+    def _experiments(self, engine: Engine, found: Diagnosis) -> Diagnosis:
+        """The diagnosis once more, with what experiments show that decide between what is left."""
+        record = found.record
+        named = experiments()
+        wanted = [named[name] for name in suspicions(record, select=self.select, ignore=self.ignore) if name in named]
+        plan = {
+            (experiment.name, arm): replace(self.trial(experiment.name), intervention=change)
+            for experiment in wanted
+            for arm, change in experiment.arms(record).items()
+        }
+        if not plan:
+            return found
+        self.watch.stage("experiments: " + ", ".join(dict.fromkeys(name for name, _ in plan)), len(plan))
+        try:
+            results = self._run(engine, list(plan.values()))
+        except OutOfTime:
+            return found
+        outcomes = {}
+        for experiment in wanted:
+            arms = {arm: r.record for (name, arm), r in zip(plan, results) if name == experiment.name}
+            if arms:
+                outcomes[experiment.name] = experiment.judge(record, arms)
+                self.watch.say(f"{experiment.question} {outcomes[experiment.name].answer}")
+        return diagnose(record, select=self.select, ignore=self.ignore, outcomes=outcomes)
 
     # -- trials ----------------------------------------------------------------------------------------------
 

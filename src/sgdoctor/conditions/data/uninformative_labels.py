@@ -41,6 +41,8 @@ If the pairs are right, the inputs do not contain the answer: change the data, n
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -48,7 +50,7 @@ from ...record import Progress, Record, Site
 from ...source import Source
 from ...source.flow import Point
 from ...source.loss import maker, trails
-from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import judged, loss_site, middle, site_of, steps_of
 
 SHUFFLES = ("permutation", "randperm", "shuffle", "sample", "listdir", "glob", "iterdir", "scandir", "sorted", "walk")
@@ -156,11 +158,35 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "advice")]
 
 
+PLUMBING = 0.97  # share of one batch's loss left at every rate: then not even plumbing or capacity is sound
+
+
+def suspects(record: Record, source: Source) -> tuple[str, ...]:
+    """Whether one batch can be memorised, where the run says that labels carry no signal."""
+    return ("memorises_one_batch",) if any(isinstance(each, Finding) for each in in_run(record, source)) else ()
+
+
+def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
+    """A batch that is memorised shows that everything but the labels works; one that is not, that something does not."""
+    outcome = outcomes.get("memorises_one_batch")
+    for answer in in_run(record, source):
+        if not isinstance(answer, Finding) or outcome is None or not outcome.figures:
+            yield answer
+        elif outcome.figure("share") > PLUMBING:
+            yield NotEvaluated("not even one batch can be memorised: something else is wrong than the labels")
+        else:
+            shown = Evidence(f"can one batch be memorised? {outcome.answer}", None, outcome.figure("share"), 1.0)
+            sure = 0.95 if outcome.word("memorised") == "yes" else answer.confidence
+            yield replace(answer, evidence=(*answer.evidence, shown), confidence=sure)
+
+
 CONDITION = Condition(
     "uninformative-labels",
     "error",
     needs=("loss_values", "constant_loss", "permuted_loss", "updates"),
     in_run=in_run,
+    suspects=suspects,
+    in_experiment=in_experiment,
     remedies=remedies,
     by_learning=True,
     by_exclusion=True,

@@ -39,13 +39,14 @@ nothing in the forward. Skipping bad batches, `nan_to_num` or a lower lr only hi
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 
 import numpy as np
 
 from ...record import Record, Row, Site
 from ...record.record import Objective, number
 from ...source import Source
-from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import site_at
 
 # Operation -> what the source calls it
@@ -135,10 +136,51 @@ def _operation(source: Source, names: tuple[str, ...]) -> Site | None:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The stable form of the operation it was born in."""
-    title = REMEDIES.get(
+    title = {**REMEDIES, **BORN_AS}.get(
         str(finding.subject), "find the first operation whose result is not finite, and use its stable form"
     )
     return [Remedy(title, "changes-training")]
+
+
+# What the hunt (trials/experiments/origin_of_nonfinite.py) calls the accident -> what mends it
+BORN_AS = {
+    "log": REMEDIES["LogBackward0"],
+    "root": REMEDIES["SqrtBackward0"] + "; and mask its argument, not its result",
+    "division": REMEDIES["DivBackward0"],
+    "exp": REMEDIES["ExpBackward0"],
+    "masked-row": "give a row that is masked entirely a finite score, or leave such samples out",
+    "half-overflow": "keep this operation in float32, or use bfloat16: float16 ends at 65504",
+    "data": "drop or fill the values that are not finite before they reach the model",
+    "weight": "the weights were not finite before: look at what loads or draws them",
+    "growth": "values grew over many steps before they overflowed here: a smaller step, or clipping, stops the growth",
+}
+
+
+def suspects(record: Record, source: Source) -> tuple[str, ...]:
+    """The hunt, where a loss is not finite."""
+    return ("origin_of_nonfinite",) if any(not np.isfinite(o.values).all() for o in record.objectives) else ()
+
+
+def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
+    """The operation and line where it was born, as seen in the hunt."""
+    outcome = outcomes.get("origin_of_nonfinite")
+    for answer in in_run(record, source):
+        if not isinstance(answer, Finding) or outcome is None or not outcome.figures:
+            yield answer
+            continue
+        line = outcome.figure("line")
+        site = Site(outcome.word("file"), int(line), outcome.word("place")) if line > 0 else answer.site
+        born = Evidence(
+            f"the first value that is not finite is born {outcome.answer}", None, outcome.figure("bad"), 0.0
+        )
+        yield Finding(
+            site,
+            (born, answer.evidence[0]),
+            0.97,
+            layer=outcome.word("layer") or None,
+            steps=answer.steps,
+            subject=outcome.word("kind"),
+        )
 
 
 CONDITION = Condition(
@@ -147,5 +189,7 @@ CONDITION = Condition(
     needs=("objective", "hazards"),
     in_run=in_run,
     remedies=remedies,
+    suspects=suspects,
+    in_experiment=in_experiment,
     explains=("dead-relu",),
 )

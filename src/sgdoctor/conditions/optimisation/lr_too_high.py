@@ -43,13 +43,15 @@ Smaller batch than the recipe's: scale the lr down with it (linearly for SGD). T
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ...record import Progress, Record
 from ...record.steps import Steps
 from ...source import Edit, Source
-from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import judged, middle, standing, steps_of
 
 EARLY = 8  # sampled steps, from the first, in which a far too large step shows before everything has saturated
@@ -129,6 +131,8 @@ def _finding(entry: Progress, steps: Steps, jump: float, overshoot: float, agree
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A smaller rate."""
+    if isinstance(finding.subject, RangeTest):
+        return [finding.subject.remedy(finding, source)]
     rate = finding.subject if isinstance(finding.subject, float) else None
     words = (
         f"lower the learning rate: try {rate / 10:.1g}, then {rate / 100:.1g}" if rate else "lower the learning rate"
@@ -155,11 +159,51 @@ def number_edits(finding: Finding, source: Source, rate: float | None, factor: f
     return (module.replace(literals[0], f"{rate * factor:.6g}"),) if len(literals) == 1 else ()
 
 
+@dataclass(frozen=True)
+class RangeTest:
+    """What a range test found: the script's rate and the factor that goes furthest in the same steps."""
+
+    rate: float
+    factor: float
+
+    def remedy(self, finding: Finding, source: Source) -> Remedy:
+        """The best rate that was tried."""
+        words = f"learning rate {self.rate * self.factor:.3g}: of those tried it goes furthest in the same steps"
+        return Remedy(words, "changes-training", number_edits(finding, source, self.rate, self.factor))
+
+
+def tested(answer: Finding, outcome: Outcome) -> Finding:
+    """A finding with the range test as evidence, and its best rate as the remedy."""
+    shown = Evidence(outcome.answer, None, outcome.figure("best_end"), outcome.figure("own_end"))
+    found = RangeTest(outcome.figure("rate"), outcome.figure("best"))
+    sure = max(answer.confidence, 0.95)
+    return replace(answer, evidence=(*answer.evidence, shown), confidence=sure, subject=found)
+
+
+def suspects(record: Record, source: Source) -> tuple[str, ...]:
+    """A range test where the run says that steps are too large."""
+    return ("learning_rate_range",) if any(isinstance(each, Finding) for each in in_run(record, source)) else ()
+
+
+def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
+    """A smaller rate goes further; where none of those tried does, the rate is not what is wrong."""
+    outcome = outcomes.get("learning_rate_range")
+    for answer in in_run(record, source):
+        if not isinstance(answer, Finding) or outcome is None or not outcome.figures:
+            yield answer
+        elif outcome.figure("best") < 1:
+            yield tested(answer, outcome)
+        else:
+            yield NotEvaluated(f"no smaller learning rate does better: {outcome.answer}")
+
+
 CONDITION = Condition(
     "lr-too-high",
     "error",
     needs=("updates", "curvature", "objective", "constant_loss"),
     in_run=in_run,
+    suspects=suspects,
+    in_experiment=in_experiment,
     remedies=remedies,
     by_learning=True,
     explains=(

@@ -37,14 +37,16 @@ give slow layers a group of their own. More epochs at the same lr is the expensi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ...record import Record
 from ...record.steps import Steps
 from ...source import Source
-from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import fails, judged, middle, standing, steps_of
-from .lr_too_high import number_edits
+from .lr_too_high import RangeTest, number_edits, tested
 
 
 def in_run(
@@ -98,6 +100,8 @@ def _named(steps: Steps, rates: list[float]) -> str:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A larger rate: one that moves the weights by about a thousandth a step."""
+    if isinstance(finding.subject, RangeTest):
+        return [finding.subject.remedy(finding, source)]
     rate, factor = finding.subject if isinstance(finding.subject, tuple) else (None, 10.0)
     words = (
         f"raise the learning rate: try {rate * factor:.1g}" if rate else "raise the learning rate tenfold, and again"
@@ -105,11 +109,30 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(words, "changes-training", number_edits(finding, source, rate, float(factor)))]
 
 
+def suspects(record: Record, source: Source) -> tuple[str, ...]:
+    """A range test where the run says that steps are too small."""
+    return ("learning_rate_range",) if any(isinstance(each, Finding) for each in in_run(record, source)) else ()
+
+
+def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
+    """A larger rate goes further; where none of those tried does, the rate is not what is wrong."""
+    outcome = outcomes.get("learning_rate_range")
+    for answer in in_run(record, source):
+        if not isinstance(answer, Finding) or outcome is None or not outcome.figures:
+            yield answer
+        elif outcome.figure("best") > 1:
+            yield tested(answer, outcome)
+        else:
+            yield NotEvaluated(f"no larger learning rate does better: {outcome.answer}")
+
+
 CONDITION = Condition(
     "lr-too-low",
     "error",
     needs=("updates", "objective", "constant_loss"),
     in_run=in_run,
+    suspects=suspects,
+    in_experiment=in_experiment,
     remedies=remedies,
     by_learning=True,
     explains=("uninformative-labels",),

@@ -128,6 +128,8 @@ class Network:
             active = rows > 0
             entry["zero"] = 1 - active.float().mean()
             entry["dead"] = 1 - active.any(0).float().mean()
+        elif kind in ("softmax", "log_softmax"):
+            entry["dim"] = _axis(node, value.dim())
         elif kind == "tanh":
             entry["flat"] = (rows.abs() > FLAT).float().mean()
         elif kind == "sigmoid":
@@ -174,6 +176,15 @@ def _once(layers: list[Layer]) -> list[Layer]:
     for layer in layers:
         seen.setdefault(id(layer.weight), layer)
     return list(seen.values())
+
+
+def _axis(node: Any, dims: int) -> int | None:
+    """The axis that a softmax sums over; negative ones are saved as the unsigned number with their bits."""
+    saved_dim = getattr(node, "_saved_dim", None)
+    if not isinstance(saved_dim, int) or not dims:
+        return None
+    signed = saved_dim - 2**64 if saved_dim >= 2**63 else saved_dim
+    return signed % dims
 
 
 def _rows(tensor: Any, axis: int) -> Any:

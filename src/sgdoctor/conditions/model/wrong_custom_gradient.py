@@ -1,0 +1,111 @@
+"""The derivative of a custom autograd function is wrong.
+
+## What happens
+A `torch.autograd.Function` computes its forward right and its backward wrong: a factor lost, a sign, the derivative of
+another formula, `grad_output` not multiplied in, gradients returned in the wrong order. Nothing raises. The loss may
+fall all the same, as a direction that is only roughly downhill is often good enough, and ends too high; or nothing is
+learnt below that function. Reading the forward, which is what one looks at, shows nothing.
+
+## How it is told apart
+The function is called again on inputs that it got in the run, in float64, one input moved at a time, and the difference
+of its output is compared with what its backward says (this needs `sgdoctor prove`). Not this, and left out:
+- a forward that returns its input unchanged: gradient reversal and gradient scaling change the derivative on purpose;
+- a forward with steps (`round`, `sign`, a spike): a straight-through or surrogate gradient is meant. Where the slope of
+  the forward is zero or has a kink nothing is compared;
+- a function that does not run in float64, or draws other numbers each time.
+Neighbours: `uninformative-labels` (no function of one's own in the graph), `vanishing-gradients`, `detached-loss`.
+
+## Remedy
+Write the backward as the derivative of the forward, times `grad_output`; or drop the class, where plain operations do:
+autograd then derives it. Keep a test beside the class:
+
+    x = torch.randn(8, dtype=torch.float64, requires_grad=True)
+    torch.autograd.gradcheck(MyFunction.apply, (x,))
+
+## Sources
+- gradcheck, https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html
+  [finite differences against the analytical gradient; meant for float64]
+- Extending PyTorch, https://docs.pytorch.org/docs/stable/notes/extending.html [how forward and backward belong together]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ...record import Record, Site
+from ...source import Source
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+
+
+def in_run(record: Record, source: Source) -> Answer:
+    """A run shows that there are such functions, not whether they are right."""
+    names = _own(record)
+    if not record.rows("graph"):
+        yield NotEvaluated("no graph was seen")
+    elif names:
+        yield NotEvaluated(f"only an experiment can tell whether {names[0]} is right: `sgdoctor prove`")
+
+
+def _own(record: Record) -> list[str]:
+    """Functions in the graphs that are no operation of torch's."""
+    found = {name for row in record.rows("graph") for name in row.get("custom") or [] if "::" not in name}
+    return sorted(name.removesuffix("Backward") for name in found)
+
+
+def suspects(record: Record, source: Source) -> tuple[str, ...]:
+    """The comparison with finite differences, where the script has functions of its own."""
+    return ("custom_gradients",) if _own(record) else ()
+
+
+def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
+    """A function whose backward is not the derivative of its forward."""
+    outcome = outcomes.get("custom_gradients")
+    if outcome is None or not outcome.figures:
+        yield from in_run(record, source)
+        return
+    if not outcome.figure("wrong") > 0:
+        return
+    name, ratio = outcome.word("function"), outcome.figure("ratio")
+    evidence = [
+        Evidence(
+            f"for {outcome.figure('bad'):.0f} of {outcome.figure('smooth'):.0f} inputs that were moved, {name}.backward "
+            f"differs from the slope of its forward, by up to {outcome.figure('error'):.0%}",
+            None,
+            outcome.figure("error"),
+            0.0,
+        ),
+        Evidence(f"its backward gives {ratio:.3g} times the slope (median; 1 is right)", None, ratio, 1.0),
+    ]
+    yield Finding(_backward(source, outcome), tuple(evidence), 0.95, subject=name)
+
+
+def _backward(source: Source, outcome: Outcome) -> Site | None:
+    """The line of `def backward`: Python counts a function from its decorators."""
+    line = outcome.figure("line")
+    if not line > 0:
+        return None
+    file, place = outcome.word("file"), outcome.word("place")
+    module = source.module(file)
+    statement = module.function_at(int(line)) if module is not None else None
+    following = module.function_at(int(line) + 1) if module is not None and statement is None else statement
+    return Site(file, following.lineno if following is not None else int(line), place)
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Words: what the derivative is, is the author's to say."""
+    name = finding.subject if isinstance(finding.subject, str) else "the function"
+    return [
+        Remedy(f"write {name}.backward as the derivative of its forward, or use plain operations instead", "advice")
+    ]
+
+
+CONDITION = Condition(
+    "wrong-custom-gradient",
+    "error",
+    needs=("graph",),
+    in_run=in_run,
+    suspects=suspects,
+    in_experiment=in_experiment,
+    remedies=remedies,
+    explains=("vanishing-gradients", "exploding-gradients", "lr-too-low"),
+)
