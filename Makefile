@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 EXAMPLE := clinic/loss-broadcast/concrete_strength
 
-.PHONY: help setup demo test test-all lint types clinic bench
+.PHONY: help setup demo test test-all lint types clinic bench proofs
 
 help:  ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -24,11 +24,13 @@ setup: .venv/ready  ## A .venv with torch, the package and what its tests need
 	@$(PIP) install --editable . --group dev
 	@touch $@
 
-demo: setup  ## The doctor on a script that does not learn, and on the same script mended
+demo: setup  ## The doctor on a script that does not learn, on the same script mended, and the proof of the change
 	@printf '\n$$ sgdoctor run %s\n' $(EXAMPLE)/faulty.py
 	@$(BIN)/sgdoctor run $(EXAMPLE)/faulty.py
 	@printf '\n$$ sgdoctor run %s\n' $(EXAMPLE)/healthy.py
 	@$(BIN)/sgdoctor run $(EXAMPLE)/healthy.py
+	@printf '\n$$ sgdoctor prove %s\n' $(EXAMPLE)/faulty.py
+	@$(BIN)/sgdoctor prove $(EXAMPLE)/faulty.py || test $$? -eq 1
 
 test: setup  ## The tests that take seconds
 	@$(BIN)/pytest --quiet --numprocesses auto -m "not slow"
@@ -46,5 +48,9 @@ types: setup  ## Types
 clinic: setup  ## Every script of the clinic under the doctor, as a matrix
 	@$(BIN)/python bench/clinic.py
 
-bench: setup  ## What observation costs, as ratios of whole-process CPU time
+bench: setup  ## What observation and proofs cost, and what a proof is worth beside random search
 	@$(BIN)/python bench/overhead.py
+	@$(BIN)/python bench/prove.py
+
+proofs: setup  ## What `sgdoctor prove` makes of every faulty script of the clinic
+	@$(BIN)/python bench/proofs.py
