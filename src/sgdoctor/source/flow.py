@@ -40,6 +40,11 @@ class Trail:
         self._points: list[Point] = []
         self._seen: set[int] = set()
 
+    @property
+    def points(self) -> list[Point]:
+        """The expressions of the last trail."""
+        return self._points
+
     def of(self, module: Module, node: ast.expr) -> list[Point]:
         """The expressions that a value passes through, its use first, its origin last."""
         self._points, self._seen = [], set()
@@ -59,7 +64,7 @@ class Trail:
             self._follow_name(module, node, path)
         elif isinstance(node, ast.Attribute):
             if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
-                self._follow_attribute(module, node.attr, path)
+                self._follow_attribute(module, node.attr, path, module.enclosing(node, ast.ClassDef))
             else:
                 self._follow(module, node.value, path)
         elif isinstance(node, ast.Call):
@@ -182,8 +187,10 @@ class Trail:
                     self._follow(module, call.args[position - offset], path)
                     return
 
-    def _follow_attribute(self, module: Module, attribute: str, path: Path) -> None:
-        for node in ast.walk(module.tree):
+    def _follow_attribute(self, module: Module, attribute: str, path: Path, owner: ast.AST | None = None) -> None:
+        """`owner`: the class around the use, whose own attributes come before others of the same name."""
+        own = list(ast.walk(owner)) if owner is not None else []
+        for node in [*own, *ast.walk(module.tree)]:
             if not isinstance(node, ast.Assign):
                 continue
             for target in node.targets:
