@@ -165,6 +165,8 @@ def after_imports(module: Module, text: str) -> Edit:
     """A statement at the top of a file, behind its last import there."""
     imports = [node for node in module.tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     if imports:
-        return module.insert_after(imports[-1], text)
+        last = imports[-1]
+        shared = any(node.lineno == last.end_lineno for node in module.tree.body if node is not last)
+        return module.insert_after(last, text if shared else f"\n{text}")
     first = module.tree.body[0]
     return module.insert_before(first, text)
