@@ -182,7 +182,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     found = []
     if isinstance(finding.subject, Subject):
         place, entrance = finding.subject
-        edits = standardised_inputs(source, *place) if place is not None else ()
+        whole = entrance is not None and (entrance.flat or entrance.alike)  # else an axis of time is in the way
+        edits = standardised_inputs(source, *place, not entrance.alike) if place and entrance and whole else ()
         if edits:
             found.append(Remedy(words, "changes-training", edits))
         edits = standardised_entrance(source, entrance) if entrance is not None else ()
