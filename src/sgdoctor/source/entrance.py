@@ -97,9 +97,7 @@ def _inner(module: Module, call: ast.Call, digits: list[str]) -> ast.Call | None
 def _calls(layer: Layer, owner: ast.AST) -> list[ast.Call]:
     assert layer.stored is not None
     text = layer.module.segment(layer.stored)
-    return [
-        node for node in ast.walk(owner) if isinstance(node, ast.Call) and layer.module.segment(node.func) == text
-    ]
+    return [node for node in ast.walk(owner) if isinstance(node, ast.Call) and layer.module.segment(node.func) == text]
 
 
 def _norm(layer: Layer, entrance: Entrance) -> str | None:
@@ -109,7 +107,9 @@ def _norm(layer: Layer, entrance: Entrance) -> str | None:
     text = spelled(layer.module, f"torch.nn.{kind}")
     if text is None or not entrance.norm:
         return None
-    sizes = layer.made.args[:1] or [word.value for word in layer.made.keywords if word.arg in ("in_features", "in_channels", "input_size")]
+    sizes = layer.made.args[:1] or [
+        word.value for word in layer.made.keywords if word.arg in ("in_features", "in_channels", "input_size")
+    ]
     width = layer.module.segment(sizes[0]) if sizes else str(entrance.width)
     return f"{text}({width}, affine=False)"
 

@@ -208,7 +208,12 @@ def _together(root: Root, others: list[Root], axis: str) -> tuple[Edit, ...]:
     if any(each.module is not module or each.statement not in block for each in roots):
         return ()
     between = block[block.index(roots[0].statement) + 1 : block.index(last)]
-    if any(_uses(module, statement, each.text) for statement in between for each in roots if each.statement is not statement):
+    if any(
+        _uses(module, statement, each.text)
+        for statement in between
+        for each in roots
+        if each.statement is not statement
+    ):
         return ()
     mean, std, statement = _statistics(module, root.text, axis)
     names = list(dict.fromkeys(each.text for each in roots))
@@ -242,7 +247,11 @@ def _alone(root: Root, everywhere: list[Origins], axis: str) -> tuple[Edit, ...]
 
 def _batch(module: Module, index: ast.Slice) -> bool:
     """`x[i : i + n]`."""
-    return index.lower is not None and index.upper is not None and module.segment(index.lower) in module.segment(index.upper)
+    return (
+        index.lower is not None
+        and index.upper is not None
+        and module.segment(index.lower) in module.segment(index.upper)
+    )
 
 
 def _known_before(root: Root, node: ast.expr) -> bool:
@@ -293,7 +302,11 @@ def _block(module: Module, statement: ast.stmt) -> list[ast.stmt]:
 def _uses(module: Module, statement: ast.stmt, text: str) -> bool:
     """Whether a statement reads a variable for more than its shape."""
     for node in ast.walk(statement):
-        if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load) and module.segment(node) == text:
+        if (
+            isinstance(node, (ast.Name, ast.Attribute))
+            and isinstance(node.ctx, ast.Load)
+            and module.segment(node) == text
+        ):
             outer = module.parents.get(node)
             measured = isinstance(outer, ast.Attribute) and outer.attr in ("shape", "size", "dtype", "ndim")
             counted = isinstance(outer, ast.Call) and module.dotted(outer.func) == "len"

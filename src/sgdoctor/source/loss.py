@@ -36,9 +36,7 @@ def _is_loss(source: Source, module: Module, call: ast.Call) -> bool:
     if LOSS.search(module.dotted(call.func)):
         return True
     made = Trail(source).of(module, call.func)
-    return any(
-        isinstance(point.node, ast.Call) and LOSS.search(point.module.dotted(point.node.func)) for point in made
-    )
+    return any(isinstance(point.node, ast.Call) and LOSS.search(point.module.dotted(point.node.func)) for point in made)
 
 
 def argument(call: ast.Call, position: int, *names: str) -> ast.expr | None:

@@ -85,8 +85,10 @@ def _function(point: Point) -> ast.expr:
 
 
 def _standardised(module: Module, node: ast.expr, mean: str, std: str) -> tuple[Edit, ...]:
-    return wrapped(module, node, "(", f" - {mean}) / {std}") if _tight(node) else (
-        *wrapped(module, node, "((", f") - {mean}) / {std}"),
+    return (
+        wrapped(module, node, "(", f" - {mean}) / {std}")
+        if _tight(node)
+        else (*wrapped(module, node, "((", f") - {mean}) / {std}"),)
     )
 
 

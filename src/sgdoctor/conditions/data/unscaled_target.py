@@ -54,6 +54,7 @@ from ...source.scale import Moments, scaled_targets
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, loss_site, site_of, standing
 
+
 class Subject(NamedTuple):
     """What the patch needs: (file, line) of the losses, the targets' moments."""
 

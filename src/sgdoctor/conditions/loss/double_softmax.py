@@ -47,9 +47,10 @@ import numpy as np
 
 from ...record import Record, Site
 from ...source import Edit, Module, Source
+from ...source.criterion import taken_off
 from ...source.loss import argument, loss_call
-from ...source.output import Stage, output_of
-from ...source.spelling import in_place_of, spelled, without_entry
+from ...source.output import output_of
+from ...source.spelling import in_place_of, spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
 
@@ -173,24 +174,8 @@ def _on_the_way(source: Source, loss: Site) -> tuple[Edit, ...]:
         if stage.name in ("softmax", "Softmax", "log_softmax", "LogSoftmax", "Softmax2d", "softmin"):
             if stage.name.lower().startswith("log") and not edits:
                 continue  # log_softmax before cross_entropy changes nothing; behind it a softmax may still stand
-            edits += _off(stage)
+            edits += taken_off(stage)
     return tuple(edits)
-
-
-def _off(stage: Stage) -> tuple[Edit, ...]:
-    """One softmax off the way: its own expression, or its entry in a Sequential."""
-    module, node = stage.module, stage.node
-    if stage.made is None:
-        return _without(module, node) if isinstance(node, ast.Call) else ()
-    container = module.parents.get(node)
-    if stage.made.node is not node and isinstance(node, ast.Call):  # `self.softmax(x)`, `softmax(x)`
-        return (in_place_of(module, node, node.args[0]),) if node.args else ()
-    if isinstance(container, ast.Tuple):  # ("name", nn.Softmax(dim=1)) of an OrderedDict
-        node, container = container, module.parents.get(container)
-    entries = (
-        list(container.elts) if isinstance(container, (ast.List, ast.Tuple)) else getattr(container, "args", [])
-    )
-    return (without_entry(module, node, entries),) if node in entries else ()
 
 
 def _without(module: Module, call: ast.Call) -> tuple[Edit, ...]:

@@ -226,7 +226,9 @@ def _is_output(source: Source, module: Module, node: ast.expr) -> int:
     trail = output_of(source, module, node)
     if trail.model is not None:
         return 2
-    return int(any(isinstance(point.node, ast.BinOp) and isinstance(point.node.op, ast.MatMult) for point in trail.points))
+    return int(
+        any(isinstance(point.node, ast.BinOp) and isinstance(point.node.op, ast.MatMult) for point in trail.points)
+    )
 
 
 CONDITION = Condition(
