@@ -175,7 +175,7 @@ def classified(source: Source, places: Iterable[tuple[str, int]], outputs: int, 
 
 
 def _behind_last(trail: OutputTrail, stage: Stage) -> bool:
-    """Whether it acts on what the last layer made; all stages of a trail do, but a module's Flatten may stand before."""
+    """Whether it acts on what the last layer made: the last stage of a trail is that layer."""
     return trail.stages.index(stage) < len(trail.stages) - 1
 
 

@@ -35,7 +35,7 @@ class Layer(NamedTuple):
 
 def standardised_entrance(source: Source, entrance: Entrance) -> tuple[Edit, ...]:
     """Edits that bring what the first layer is given to unit scale; empty where its place is not certain."""
-    found = _layer(source, entrance.parameter)
+    found = find_layer(source, entrance.parameter)
     if found is None:
         return ()
     if found.stored is None:
@@ -51,7 +51,8 @@ def standardised_entrance(source: Source, entrance: Entrance) -> tuple[Edit, ...
     return _as_attribute(found, calls[0], entrance)
 
 
-def _layer(source: Source, parameter: str) -> Layer | None:
+def find_layer(source: Source, parameter: str) -> Layer | None:
+    """Where the layer that holds a parameter is made, by its name: of layers of torch only."""
     path = parameter.split(".")[:-1]
     named = [part for part in path if not part.isdigit()]
     digits = path[len(path) - path[::-1].index(named[-1]) :] if named else path

@@ -37,10 +37,9 @@ class Origins(Trail):
 
     def _follow(self, module: Module, node: ast.expr, path: Path) -> None:
         level, count = self._level, (len(self.roots), self.lost, len(self._points))
-        if isinstance(node, ast.Subscript):
-            if level == "batch" and isinstance(node.value, (ast.Name, ast.Attribute)):
-                self._level = "array"
-                self.indices.append(node.slice)
+        if isinstance(node, ast.Subscript) and level == "batch" and isinstance(node.value, (ast.Name, ast.Attribute)):
+            self._level = "array"
+            self.indices.append(node.slice)
         super()._follow(module, node, path)
         self._level = level
         if count == (len(self.roots), self.lost, len(self._points) - 1):

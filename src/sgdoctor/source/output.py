@@ -1,4 +1,4 @@
-"""What a model's output passes through: from its use back through forwards and Sequentials to the layer that makes it."""
+"""What a model's output passes through: from its use back through forwards and Sequentials to its last layer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .spelling import entries_of
 # Modules that give their input in another form: behind them stands the layer that makes the output.
 PASSING = frozenset(
     (
-        "Softmax", "LogSoftmax", "Softmin", "Sigmoid", "LogSigmoid", "Tanh", "ReLU", "Softplus", "ReLU6", "Identity", "Dropout",
-        "Flatten", "Unflatten", "Hardsigmoid", "Hardtanh", "GELU", "ELU", "LeakyReLU", "SiLU",
+        "Softmax", "LogSoftmax", "Softmin", "Sigmoid", "LogSigmoid", "Tanh", "ReLU", "Softplus", "ReLU6", "Identity",
+        "Dropout", "Flatten", "Unflatten", "Hardsigmoid", "Hardtanh", "GELU", "ELU", "LeakyReLU", "SiLU",
     )
 )  # fmt: skip
 WRAPPERS = ("torch.nn.DataParallel", "torch.nn.parallel.DistributedDataParallel", "torch.compile", "torch.jit.script")

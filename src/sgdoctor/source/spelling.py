@@ -13,7 +13,7 @@ CLOSED = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant, ast.Tu
 
 
 def spelled(module: Module, dotted: str) -> str | None:
-    """`torch.nn.Linear` as the file writes it: `nn.Linear`, `torch.nn.Linear`, `Linear`; None where nothing leads there."""
+    """`torch.nn.Linear` as the file writes it: `nn.Linear`, `Linear`; None where no import leads there."""
     best: str | None = None
     for bound, path in module.names.items():
         if dotted == path or dotted.startswith(path + "."):

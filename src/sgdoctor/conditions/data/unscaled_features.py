@@ -55,7 +55,6 @@ from ...source.scale import Moments
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, loss_site, site_of, standing
 
-
 MIN_BATCH = 8  # samples that a batch needs for its mean and spread to say something
 
 

@@ -222,7 +222,7 @@ def _plain(node: ast.BinOp) -> bool:
 
 
 def _is_output(source: Source, module: Module, node: ast.expr) -> int:
-    """How sure it is that an expression comes from a model: 2 for a module's call, 1 for the script's own arithmetic."""
+    """How surely an expression comes from a model: 2 for a module's call, 1 for the script's own arithmetic."""
     trail = output_of(source, module, node)
     if trail.model is not None:
         return 2

@@ -42,13 +42,12 @@ Changing from MSE on ids needs K outputs instead of 1, and a new look at the lr:
 from __future__ import annotations
 
 import ast
-
 from typing import NamedTuple
 
 import numpy as np
 
 from ...record import Progress, Record, Rows
-from ...source import Module, Source
+from ...source import Edit, Module, Source
 from ...source.criterion import CASTING, classified, exchanged, losses_at, stripped, unsquashed
 from ...source.loss import argument, trails
 from ...source.output import output_of
