@@ -23,7 +23,32 @@ class Root(NamedTuple):
     statement: ast.Assign | ast.AnnAssign
 
 
-class Origins(Trail):
+class FollowAll(Trail):
+    """A trail that follows an argument to every call of its function; `lost` where there is none."""
+
+    lost = False
+
+    def _follow_argument(
+        self, function: ast.FunctionDef | ast.AsyncFunctionDef, parameters: list[str], name: str, path: Path
+    ) -> None:
+        """Every call of a function, where the trail takes the first."""
+        position = parameters.index(name)
+        offset = 1 if parameters[0] in ("self", "cls") else 0
+        given = [
+            (module, value)
+            for module in self._source
+            for call in ast.walk(module.tree)
+            if isinstance(call, ast.Call) and module.dotted(call.func).rpartition(".")[2] == function.name
+            if (value := argument(call, position - offset, name)) is not None
+        ]
+        if not given or function.name in ("forward", "__init__", "__call__"):
+            self.lost = True
+            given = []
+        for module, value in given:
+            self._follow(module, value, path)
+
+
+class Origins(FollowAll):
     """Follows a batch back to all variables that it can be cut from; `lost` where one way ends elsewhere."""
 
     def __init__(self, source: Source) -> None:
@@ -32,7 +57,6 @@ class Origins(Trail):
         self.indices: list[ast.expr] = []  # what roots were cut with
         self.splits: list[tuple[Module, ast.Call]] = []
         self.cast = False
-        self.lost = False
         self._level = "batch"  # batch, iterable, dataset, array
 
     def _follow(self, module: Module, node: ast.expr, path: Path) -> None:
@@ -113,24 +137,6 @@ class Origins(Trail):
                         self._follow(module, node.value, ((index,) if len(elements) > 1 else ()) + path)
                     return
         self.lost = True
-
-    def _follow_argument(
-        self, function: ast.FunctionDef | ast.AsyncFunctionDef, parameters: list[str], name: str, path: Path
-    ) -> None:
-        """Every call of a function, where the trail takes the first."""
-        position = parameters.index(name)
-        offset = 1 if parameters[0] in ("self", "cls") else 0
-        given = [
-            (module, value)
-            for module in self._source
-            for call in ast.walk(module.tree)
-            if isinstance(call, ast.Call) and module.dotted(call.func).rpartition(".")[2] == function.name
-            if (value := argument(call, position - offset, name)) is not None
-        ]
-        if not given or function.name in ("forward", "__init__", "__call__"):
-            self.lost = True
-        for module, value in given:
-            self._follow(module, value, path)
 
 
 def _in_loop(module: Module, statement: ast.stmt) -> bool:

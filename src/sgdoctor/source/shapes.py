@@ -6,7 +6,7 @@ import ast
 import math
 from typing import NamedTuple
 
-from .criterion import exchanged, losses_at, unsquashed, widened
+from .criterion import CASTING, exchanged, losses_at, stripped, unsquashed, widened
 from .edits import Edit
 from .entrance import RECURRENT, Layer, find_layer
 from .loss import argument
@@ -34,8 +34,7 @@ class Meeting(NamedTuple):
     place: tuple[str, int]
     output: Shape
     target: Shape
-    whole: bool  # the targets are whole numbers by their type
-    high: int | None
+    ids: bool  # the targets are whole numbers, by their type or from 0 to the number of outputs - 1
 
 
 def fitted_layer(source: Source, given: Given) -> tuple[str, tuple[Edit, ...]]:
@@ -49,7 +48,7 @@ def fitted_layer(source: Source, given: Given) -> tuple[str, tuple[Edit, ...]]:
         return "", ()
     if "Conv" in given.module:
         return _fitted_convolution(layer, given, size)
-    if "Norm" in given.module and Layer not in given.module:
+    if "Norm" in given.module and "Layer" not in given.module:
         return f"give it {given.input[1]} channels", (module.replace(size, str(given.input[1])),)
     wanted = given.weight[-1]
     if given.module == "Linear" and len(given.input) > 2 and math.prod(given.input[1:]) == wanted:
@@ -97,7 +96,7 @@ def fitted_loss(source: Source, met: Meeting) -> tuple[str, tuple[Edit, ...]]:
         return _fitted_classes(losses, source, output, target)
     if math.prod(output) == math.prod(target):
         return "give the targets the outputs' shape", _shaped(losses, output, target)
-    if len(output) == 2 and len(target) == 1 and output[0] == target[0] and output[1] > 1 and met.whole:
+    if len(output) == 2 and len(target) == 1 and output[0] == target[0] and output[1] > 1 and met.ids:
         edits = exchanged(source, losses, "cross_entropy", "CrossEntropyLoss") or []
         for module, call in losses if edits else ():
             given, wanted = argument(call, 0, "input"), argument(call, 1, "target")
@@ -106,7 +105,9 @@ def fitted_loss(source: Source, met: Meeting) -> tuple[str, tuple[Edit, ...]]:
                 if given
                 else []
             )
-            edits += _target(module, wanted, ".long()")
+            ids = stripped(module, wanted, CASTING) if wanted is not None else None
+            if wanted is not None and ids is not None:
+                edits.append(module.replace(wanted, f"{bracketed(module, ids)}.long()"))
         return f"use CrossEntropyLoss: {output[1]} outputs, and one class id a sample", tuple(dict.fromkeys(edits))
     if len(output) == len(target) and output[:-1] == target[:-1] and len(output) > 1:
         module, call = losses[0]
@@ -114,12 +115,6 @@ def fitted_loss(source: Source, met: Meeting) -> tuple[str, tuple[Edit, ...]]:
         edits = (widened(output_of(source, module, given), target[-1]) or []) if given else []
         return f"make the last layer put out {target[-1]} values instead of {output[-1]}", tuple(edits)
     return "", ()
-
-
-def _target(module: Module, node: ast.expr | None, change: str) -> list[Edit]:
-    if node is None or module.segment(node).endswith(change):
-        return []
-    return list(parts(module, node, "", change))
 
 
 def _shaped(losses: list[tuple[Module, ast.Call]], output: Shape, target: Shape) -> tuple[Edit, ...]:

@@ -42,8 +42,6 @@ import math
 import re
 from typing import NamedTuple
 
-import numpy as np
-
 from ...record import Record, Row, Site
 from ...source import Edit, Source
 from ...source.shapes import Given, Meeting, fitted_layer, fitted_loss, fitted_recurrent, fitted_view
@@ -138,14 +136,13 @@ def _subject(record: Record, error: Row, text: str) -> Subject:
     output, target = call.get("output") or {}, call.get("target") or {}
     met = None
     if given is None and crash is not None and output.get("shape") and target.get("shape"):
-        high = target.get("max")
         met = Meeting(
             str(call.get("fn")),
             (crash.file, crash.line),
             tuple(output["shape"]),
             tuple(target["shape"]),
-            str(target.get("dtype")).startswith(("int", "uint", "long")),
-            int(high) if isinstance(high, float) and np.isfinite(high) else None,
+            str(target.get("dtype")).startswith(("int", "uint"))
+            or (target.get("min") == 0 and target.get("max") == output["shape"][-1] - 1),
         )
     shapes = [
         (name, tuple(facts["shape"]))
@@ -164,6 +161,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         words = f"make {finding.layer} take what it is given (see the two shapes), or reshape its input"
     if not isinstance(subject, Subject):
         return [Remedy(words, "safe")]
+    said: str
+    edits: tuple[Edit, ...]
     said, edits = "", ()
     if subject.given is not None:
         said, edits = fitted_layer(source, subject.given)
