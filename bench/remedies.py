@@ -27,13 +27,16 @@ class Outcome(NamedTuple):
     title: str
     gone: bool
     others: tuple[str, ...]
+    verdict: str  # of the second diagnosis
     figures: str
     patch: str
 
     @property
     def clean(self) -> bool:
         """Whether the second diagnosis names nothing."""
-        return bool(self.patch) and self.gone and not self.others
+        return (
+            bool(self.patch) and self.gone and not self.others and self.verdict not in ("crashed", "nothing-observed")
+        )
 
 
 def treat(case: clinic.Case, stored: bool) -> Outcome:
@@ -56,11 +59,12 @@ def treat(case: clinic.Case, stored: bool) -> Outcome:
                     f"{placed.condition.id}: {remedy.title}",
                     placed.condition.id not in {each.condition.id for each in named},
                     tuple(each.condition.id for each in named if each.condition.id != placed.condition.id),
+                    after.verdict,
                     f"{_figures(before)} => {after.verdict}, {_figures(after)}",
                     source.diff(list(remedy.edits)) or "",
                 )
-        return Outcome(case.name, f"{placed.condition.id}: no patch", False, (), _figures(before), "")
-    return Outcome(case.name, "not found", False, (), _figures(before), "")
+        return Outcome(case.name, f"{placed.condition.id}: no patch", False, (), "", _figures(before), "")
+    return Outcome(case.name, "not found", False, (), "", _figures(before), "")
 
 
 def _diagnosis(case: clinic.Case, texts: dict[str, str]) -> Diagnosis:

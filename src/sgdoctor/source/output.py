@@ -52,7 +52,7 @@ class OutputTrail(Trail):
             super()._follow_call(module, node, path)
             return
         if self.model is None:
-            self.model = Point(module, node)
+            self.model = next(point for point in reversed(self._points) if point.node is node)
         self._through(Stage(module, node, made), path)
 
     def _through(self, stage: Stage, path: Path) -> None:

@@ -36,7 +36,11 @@ def in_place_of(module: Module, node: ast.expr, inner: ast.expr) -> Edit:
         target = statement.targets[0]
         if isinstance(target, ast.Name) and target.id == inner.id:
             return module.delete(statement)
-    return module.replace(node, bracketed(module, inner))
+    alone = (
+        isinstance(statement, (ast.Return, ast.Assign, ast.AnnAssign, ast.keyword, ast.Call))
+        and inner.lineno == inner.end_lineno
+    )
+    return module.replace(node, module.segment(inner) if alone else bracketed(module, inner))
 
 
 def free_name(scope: ast.AST, *wanted: str) -> str:

@@ -45,6 +45,7 @@ import numpy as np
 from ...record import Record, Row, Site
 from ...record.record import Objective, number
 from ...source import Source
+from ...source.stable import stable_operation
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
 
@@ -135,10 +136,10 @@ def _operation(source: Source, names: tuple[str, ...]) -> Site | None:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The stable form of the operation it was born in."""
-    title = REMEDIES.get(
-        str(finding.subject), "find the first operation whose result is not finite, and use its stable form"
-    )
-    return [Remedy(title, "changes-training")]
+    operation, site = str(finding.subject), finding.site
+    title = REMEDIES.get(operation, "find the first operation whose result is not finite, and use its stable form")
+    edits = stable_operation(source, site.file, site.line, operation) if site is not None else ()
+    return [Remedy(title, "changes-training", edits)]
 
 
 CONDITION = Condition(
