@@ -228,7 +228,9 @@ def _mended(source: Source, site: Site) -> tuple[Edit, ...]:
         if module is not None and isinstance(node, ast.Attribute) and node.attr == "backward":
             trail = output_of(source, module, node.value)
             for point in trail.points:
-                if trail.model is point or isinstance(point.node, ast.BinOp) and isinstance(point.node.op, ast.MatMult):
+                if trail.model is point or (
+                    isinstance(point.node, ast.BinOp) and isinstance(point.node.op, ast.MatMult)
+                ):
                     break  # what goes into a model needs no graph
                 if _is_cut(point.module, point.node) and not _inside(edits, point.module, point.node):
                     edits += _uncut(point.module, point.node)
