@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterable
 
-from .criterion import losses_at, stripped
+from .criterion import constructor, losses_at, stripped
 from .edits import Edit
 from .flow import Point, Trail
 from .inputs import FollowAll
@@ -15,6 +16,7 @@ from .output import OutputTrail
 from .spelling import bracketed, parts, spelled
 
 MAKERS = ("tensor", "from_numpy", "as_tensor", "Tensor", "DoubleTensor", "LongTensor", "IntTensor")
+VALUES = re.compile(r"(mse_loss|l1_loss|huber_loss|binary_cross_entropy\w*|MSELoss|L1Loss|HuberLoss|BCE\w*Loss)$")
 CASTS = ("float", "double", "long", "int", "half", "short")
 
 
@@ -36,11 +38,32 @@ def cast_inputs(source: Source, file: str, lines: Iterable[int], cast: str) -> t
                 continue
             calls = _calls_of(source, trail, made)
             makers = [_makers(source, call) for call in calls]
+            targets = _regressed(source) if cast == "float" else ()
             if all(makers):
                 found = {id(point.node): point for each in makers for point in each}
-                return tuple(edit for point in found.values() for edit in _cast_maker(point, cast))
-            return tuple(edit for call in calls for edit in _cast_argument(call, cast))
+                return (*(edit for point in found.values() for edit in _cast_maker(point, cast)), *targets)
+            return (*(edit for call in calls for edit in _cast_argument(call, cast)), *targets)
     return ()
+
+
+def _regressed(source: Source) -> tuple[Edit, ...]:
+    """Targets that come from the same arrays of doubles: a loss of values takes the type of its outputs."""
+    edits: list[Edit] = []
+    for module in source:
+        for node in ast.walk(module.tree):
+            found = constructor(source, module, node) if isinstance(node, ast.Call) else None
+            if found is None or not isinstance(node, ast.Call) or found[1] is node:
+                continue
+            named = found[1].func if isinstance(found[1], ast.Call) else found[1]
+            target = argument(node, 1, "target")
+            if target is None or not VALUES.search(found[0].dotted(named)):
+                continue
+            texts = [point.module.segment(point.node) for point in Trail(source).of(module, target)]
+            if not any(
+                word in text for text in texts for word in ("float32", ".float()", "FloatTensor", "torch.float")
+            ):
+                edits += parts(module, target, "", ".float()")
+    return tuple(edits)
 
 
 def _calls_of(source: Source, trail: OutputTrail, made: Point) -> list[Point]:

@@ -6,8 +6,11 @@ import ast
 from typing import NamedTuple
 
 from .edits import Edit
+from .inputs import model_calls
+from .loss import argument, loss_call
 from .module import CONTAINERS, Module, Source
-from .scale import Moments
+from .output import output_of
+from .scale import Moments, after_imports
 from .spelling import entries_of, free_name, new_entry, spelled, wrapped
 
 RECURRENT = ("RNN", "GRU", "LSTM")
@@ -23,6 +26,7 @@ class Entrance(NamedTuple):
     alike: bool  # all columns have about one mean and one spread
     norm: bool  # whether batches are large enough for batch statistics
     moments: Moments
+    columns: tuple[Moments, ...] = ()  # of each feature, where they are few
 
 
 class Layer(NamedTuple):
@@ -33,11 +37,19 @@ class Layer(NamedTuple):
     stored: ast.Attribute | None
 
 
-def standardised_entrance(source: Source, entrance: Entrance) -> tuple[Edit, ...]:
-    """Edits that bring what the first layer is given to unit scale; empty where its place is not certain."""
+def standardised_entrance(source: Source, entrance: Entrance, file: str, line: int) -> tuple[Edit, ...]:
+    """Edits that bring what the first layer is given to unit scale; empty where its place is not certain.
+
+    `file`, `line`: of the loss, from where the calls of the model are found if nothing can stand in front of the layer.
+    """
     found = find_layer(source, entrance.parameter)
-    if found is None:
-        return ()
+    evaluated = any(True for module in source for _ in module.calls("?.eval"))
+    if not evaluated and not entrance.alike:  # batch statistics would stay on in validation
+        return _at_calls(source, entrance, file, line)
+    return (_in_front(found, entrance) if found is not None else ()) or _at_calls(source, entrance, file, line)
+
+
+def _in_front(found: Layer, entrance: Entrance) -> tuple[Edit, ...]:
     if found.stored is None:
         return _as_entry(found, entrance)
     owner = found.module.enclosing(found.stored, ast.ClassDef)
@@ -93,6 +105,30 @@ def _inner(module: Module, call: ast.Call, digits: list[str]) -> ast.Call | None
         return None
     entry = entries[index]
     return _inner(module, entry, digits[1:]) if isinstance(entry, ast.Call) else None
+
+
+def _at_calls(source: Source, entrance: Entrance, file: str, line: int) -> tuple[Edit, ...]:
+    """Every call of the model given standardised inputs, by constants at the top of the file."""
+    found = loss_call(source, file, line)
+    output = argument(found[1], 0, "input") if found is not None else None
+    if found is None or output is None or not (entrance.alike or entrance.columns):
+        return ()
+    calls = model_calls(source, output_of(source, found[0], output))
+    edits: list[Edit] = []
+    for module in {call.module for call in calls}:
+        mean, std = free_name(module.tree, "INPUT_MEAN"), free_name(module.tree, "INPUT_STD")
+        tensor = spelled(module, "torch.tensor")
+        if tensor is None or "cuda" in module.text:  # the constants would have to follow the inputs there
+            return ()
+        texts = entrance.moments.texts
+        if not entrance.alike:
+            lists = zip(*(moments.texts for moments in entrance.columns))
+            texts = tuple(f"{tensor}([{', '.join(values)}])" for values in lists)  # type: ignore[assignment]
+        edits.append(after_imports(module, f"{mean} = {texts[0]}  # of the training inputs\n{std} = {texts[1]}"))
+        for call in calls:
+            if call.module is module and isinstance(call.node, ast.Call) and call.node.args:
+                edits += wrapped(module, call.node.args[0], "(", f" - {mean}) / {std}")
+    return tuple(edits)
 
 
 def _calls(layer: Layer, owner: ast.AST) -> list[ast.Call]:

@@ -95,6 +95,11 @@ class Trail:
             collate = self._collate(module, node)
             assert collate is not None
             self._follow_return(*collate, path)
+        elif last == "train_test_split" and node.args:
+            position = path[0] // 2 if path and path[0] // 2 < len(node.args) else 0  # two parts of each array
+            self._follow(module, node.args[position], path[1:])
+        elif last == "random_split" and node.args:
+            self._follow(module, node.args[0], path[1:])
         elif last == "TensorDataset" and node.args:
             position = path[0] if path and path[0] < len(node.args) else 0
             self._follow(module, node.args[position], ())

@@ -157,7 +157,7 @@ def standardised_inputs(source: Source, file: str, line: int, by_column: bool = 
     if trail.model is None or not isinstance(trail.model.node, ast.Call):
         return ()
     trained = _origins(source, trail.model)
-    everywhere = [_origins(source, call) for call in _model_calls(source, trail)]
+    everywhere = [_origins(source, call) for call in model_calls(source, trail)]
     if trained is None or any(each is None or each.cast for each in (trained, *everywhere)):
         return ()
     roots = [root for each in everywhere if each is not None for root in each.roots]
@@ -182,9 +182,10 @@ def _origins(source: Source, call: Point) -> Origins | None:
     return None if origins.lost or not origins.roots else origins
 
 
-def _model_calls(source: Source, trail: OutputTrail) -> list[Point]:
+def model_calls(source: Source, trail: OutputTrail) -> list[Point]:
     """Every call of the model whose output the trail follows."""
-    assert trail.model is not None and isinstance(trail.model.node, ast.Call)
+    if trail.model is None or not isinstance(trail.model.node, ast.Call):
+        return []
     made = trail.made_by(trail.model.module, trail.model.node.func)
     found = []
     for module in source:

@@ -102,7 +102,11 @@ class OutputTrail(Trail):
             dotted = point.module.dotted(point.node.func)
             if dotted in WRAPPERS:
                 continue
-            if dotted.startswith("torch.nn.") and not dotted.startswith(("torch.nn.functional.", "torch.nn.init.")):
+            if dotted.endswith("Loss") or dotted.startswith(
+                ("torch.nn.functional.", "torch.nn.init.", "torch.nn.utils.")
+            ):
+                return None
+            if dotted.startswith("torch.nn."):
                 return point
             own = self._class(dotted.rpartition(".")[2])
             if own is not None and self._method(own[1], "forward") is not None:

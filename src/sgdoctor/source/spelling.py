@@ -77,6 +77,11 @@ def wrapped(module: Module, node: ast.expr, head: str, tail: str) -> tuple[Edit,
 def parts(module: Module, node: ast.expr, head: str, tail: str) -> tuple[Edit, Edit]:
     """As `wrapped`, with brackets around the expression where an operator follows and it needs them."""
     closed = isinstance(node, CLOSED)
+    outer = module.parents.get(node)
+    if not closed and isinstance(outer, ast.Attribute):  # `(a - b).log()`: its brackets are there
+        _, _, line, column = module.span(node)
+        if module.lines[line - 1][column : column + 1] == ")":
+            return before(module, node, head), Edit(module.file, line, column + 1, line, column + 1, tail)
     return wrapped(module, node, head if closed else head + "(", tail if closed else ")" + tail)
 
 

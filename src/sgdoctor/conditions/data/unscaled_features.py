@@ -55,6 +55,7 @@ from ...source.scale import Moments
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, loss_site, site_of, standing
 
+MOST_COLUMNS = 16  # of which mean and spread still fit into a line or two
 MIN_BATCH = 8  # samples that a batch needs for its mean and spread to say something
 
 
@@ -165,7 +166,17 @@ def _entrance(record: Record, entry: Progress, door: Door) -> Entrance | None:
     flat = len(shape) == 2 and batch == shape[0]
     width = shape[1] if len(shape) > 2 else shape[-1]
     norm = smallest >= MIN_BATCH and not lonely
-    return Entrance(known.name, int(width), flat, alike, norm, Moments(mean, overall or 1.0))
+    pairs = zip(door.mean, door.std) if len(shape) == 2 and len(door.mean) == width <= MOST_COLUMNS else ()
+    columns = tuple(Moments(float(m), float(s)) for m, s in pairs if np.isfinite(m) and s > 0)
+    return Entrance(
+        known.name,
+        int(width),
+        flat,
+        alike,
+        norm,
+        Moments(mean, overall or 1.0),
+        columns if len(columns) == width else (),
+    )
 
 
 def _remainder(row: Row) -> int:
@@ -185,13 +196,16 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         edits = standardised_inputs(source, *place, not entrance.alike) if place and entrance and whole else ()
         if edits:
             found.append(Remedy(words, "changes-training", edits))
-        edits = standardised_entrance(source, entrance) if entrance is not None else ()
+        loss = place if place is not None else ("", 0)
+        edits = standardised_entrance(source, entrance, *loss) if entrance is not None else ()
         if edits:
             mean, std = entrance.moments.texts if entrance is not None else ("", "")
+            batched = any("BatchNorm" in edit.text for edit in edits)
+            how = "batch norm without weights" if batched else "mean and std of each column in training"
             title = (
                 f"scale what goes into {finding.layer or 'the first layer'}: (x - {mean}) / {std}"
-                if entrance is not None and entrance.alike and "BatchNorm" not in "".join(edit.text for edit in edits)
-                else f"standardise what goes into {finding.layer or 'the first layer'}: batch norm without weights"
+                if entrance is not None and entrance.alike and not batched
+                else f"standardise what goes into {finding.layer or 'the first layer'}: {how}"
             )
             found.append(Remedy(title, "changes-training", edits))
     return found or [Remedy(words, "changes-training")]

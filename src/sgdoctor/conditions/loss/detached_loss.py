@@ -117,7 +117,7 @@ def _partial(record: Record, source: Source, min_backwards: int) -> Answer:
 def _cut_before(source: Source, site: Site | None) -> Site | None:
     """The cut on the way of the value whose backward() stands at a site."""
     module = source.module(site.file) if site is not None else None
-    statement = module.statement_at(site.line) if module is not None and site is not None else None
+    statement = module.statement_with(site.line, "backward") if module is not None and site is not None else None
     if module is None or statement is None:
         return None
     for node in ast.walk(statement):
@@ -169,7 +169,8 @@ def _called(node: ast.AST) -> list[str]:
 
 
 def _is_no_grad(module: Module, block: ast.With) -> bool:
-    return any("no_grad" in module.segment(i) or "inference_mode" in module.segment(i) for i in block.items)
+    entered = [module.segment(item.context_expr) for item in block.items]
+    return any("no_grad" in text or "inference_mode" in text for text in entered)
 
 
 def _evaluates(module: Module, node: ast.AST) -> bool:
@@ -222,7 +223,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 def _mended(source: Source, site: Site) -> tuple[Edit, ...]:
     """Every cut on the way from the backward at a line to the model, taken away."""
     module = source.module(site.file)
-    statement = module.statement_at(site.line) if module is not None else None
+    statement = module.statement_with(site.line, "backward") if module is not None else None
     edits: list[Edit] = []
     for node in ast.walk(statement) if statement is not None else ():
         if module is not None and isinstance(node, ast.Attribute) and node.attr == "backward":
@@ -294,7 +295,7 @@ def _graph_enabled(source: Source, module: Module, line: int) -> tuple[Edit, ...
 
 def _around_model(source: Source, module: Module, line: int) -> tuple[Edit, ...]:
     """The block without gradient in which the model was called whose loss is followed by backward at a line."""
-    statement = module.statement_at(line)
+    statement = module.statement_with(line, "backward")
     for node in ast.walk(statement) if statement is not None else ():
         if isinstance(node, ast.Attribute) and node.attr == "backward":
             for point in Trail(source).of(module, node.value):

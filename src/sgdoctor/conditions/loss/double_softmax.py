@@ -142,7 +142,8 @@ def _rank(module: Module, call: ast.expr) -> int:
 def _no_grad(module: Module, node: ast.AST) -> bool:
     outer = module.enclosing(node, ast.With)
     while isinstance(outer, ast.With):
-        if any("no_grad" in module.segment(item) or "inference_mode" in module.segment(item) for item in outer.items):
+        entered = [module.segment(item.context_expr) for item in outer.items]
+        if any("no_grad" in text or "inference_mode" in text for text in entered):
             return True
         outer = module.enclosing(outer, ast.With)
     return False

@@ -117,7 +117,7 @@ def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
 def _difference(source: Source, file: str, line: int) -> Site | None:
     """The statement whose value the backward at a line takes: where the loss is computed by hand."""
     module = source.module(file)
-    statement = module.statement_at(line) if module is not None else None
+    statement = module.statement_with(line, "backward") if module is not None else None
     if module is None or statement is None:
         return None
     for node in ast.walk(statement):
