@@ -233,7 +233,7 @@ def test_two_shuffles_become_one() -> None:
         ("N, B = 5, 512\nuse(B)\n", "N, B = 5, 8\n"),
         ("p.add_argument('--batch-size', '-b', default=512, type=int)\nuse(a.batch_size)\n", "default=8"),
         ("cfg = {'lr': 1, 'bs': 512}\nuse(int(cfg['bs']))\n", "'bs': 8"),
-        ("class C:\n    bs: int = 512\nclass T:\n    def f(self, c):\n        self.b = c.bs\n        use(self.b)\n", "= 8"),
+        ("class C:\n    bs: int = 512\nclass T:\n    def f(self, c):\n        self.b = c.bs; use(self.b)\n", "= 8"),
         ("def f(x, *, n=512):\n    use(n)\n", "n=8"),
         ("def f(n):\n    use(n)\nf(512)\n", "f(8)"),
     ],

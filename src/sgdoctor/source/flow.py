@@ -146,7 +146,7 @@ class Trail:
 
     def _definition(self, module: Module, scope: ast.AST, use: ast.Name) -> tuple[ast.expr, Path] | None:
         """(value, path) of the last assignment to a name before its use, or of any where none is before."""
-        best: tuple[int, ast.expr, Path] | None = None
+        best: tuple[tuple[int, int, int], ast.expr, Path] | None = None
         for node in ast.walk(scope):
             pairs: list[tuple[ast.expr, ast.expr]] = []
             if isinstance(node, ast.Assign):
@@ -162,8 +162,9 @@ class Trail:
                 inside = module.enclosing(value, *SCOPES) is scope
                 if place is None or not inside or any(child is use for child in ast.walk(value)):
                     continue
-                before = value.lineno <= use.lineno
-                rank = value.lineno if before else -value.lineno
+                place_of_value, place_of_use = (value.lineno, value.col_offset), (use.lineno, use.col_offset)
+                before = place_of_value <= place_of_use
+                rank = (1, *place_of_value) if before else (0, -place_of_value[0], -place_of_value[1])
                 if best is None or rank > best[0]:
                     best = (rank, value, place)
         return None if best is None else (best[1], best[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cached_property
 from typing import NamedTuple
 
 from .flow import Path, Point, Trail
@@ -124,13 +125,17 @@ class OutputTrail(Trail):
         """Whether it is something that a class of the script stores, as against a method of a tensor or of torch."""
         if not module.dotted(function).startswith("?."):
             return False
-        stored = (
-            part.attr == function.attr
-            for other in self._source
-            for part in ast.walk(other.tree)
+        return function.attr in self._stored
+
+    @cached_property
+    def _stored(self) -> set[str]:
+        """Attributes that the script assigns to anything."""
+        return {
+            part.attr
+            for module in self._source
+            for part in ast.walk(module.tree)
             if isinstance(part, ast.Attribute) and isinstance(part.ctx, ast.Store)
-        )
-        return any(stored)
+        }
 
 
 def output_of(source: Source, module: Module, node: ast.expr) -> OutputTrail:

@@ -59,7 +59,10 @@ def fitted_layer(source: Source, given: Given) -> tuple[str, tuple[Edit, ...]]:
 
 
 def _fitted_convolution(layer: Layer, given: Given, size: ast.expr) -> tuple[str, tuple[Edit, ...]]:
-    channels, axes = given.weight[1], len(given.weight)
+    axes = len(given.weight)
+    if axes < 3:
+        return "", ()
+    channels = given.weight[1]
     if len(given.input) == axes and given.input[-1] == channels and given.input[1] != channels:
         order = ", ".join(map(str, (0, axes - 1, *range(1, axes - 1))))
         return "put the channels second", _on_input(layer, f".permute({order})", None)
@@ -147,7 +150,7 @@ def _fitted_classes(
         return "give the targets one axis", _each(losses, 1, ".squeeze(1)")
     if len(target) > 1 and axes == 2 and math.prod(target) == output[0]:
         return "give the targets one axis", _each(losses, 1, ".flatten()")
-    if axes == 2 and len(target) == 1 and output[0] != target[0]:
+    if axes == 2 and len(target) == 1 and output[0] != target[0] > 0:
         for module, call in losses[:1]:
             given = argument(call, 0, "input")
             trail = output_of(source, module, given) if given is not None else None

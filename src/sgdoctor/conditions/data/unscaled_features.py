@@ -152,7 +152,7 @@ def _entrance(record: Record, entry: Progress, door: Door) -> Entrance | None:
     known = record.parameters.get(door.parameter) if door.parameter is not None else None
     rows = record.rows("features", site=entry.objective.number, param=door.parameter)
     shape = rows[0].get("shape") if rows else None
-    if known is None or not known.declared or not isinstance(shape, list) or len(shape) < 2:
+    if known is None or not known.name or not known.declared or not isinstance(shape, list) or len(shape) < 2:
         return None
     call = record.calls.get(entry.call) if entry.call is not None else None
     output = (call or {}).get("output") or {}
@@ -165,6 +165,8 @@ def _entrance(record: Record, entry: Progress, door: Door) -> Entrance | None:
     lonely = any(_remainder(row) == 1 for row in record.rows("loader"))  # batch norm cannot train on one sample
     flat = len(shape) == 2 and batch == shape[0]
     width = shape[1] if len(shape) > 2 else shape[-1]
+    if not np.isfinite([mean, overall]).all():
+        return None
     norm = smallest >= MIN_BATCH and not lonely
     pairs = zip(door.mean, door.std) if len(shape) == 2 and len(door.mean) == width <= MOST_COLUMNS else ()
     columns = tuple(Moments(float(m), float(s)) for m, s in pairs if np.isfinite(m) and s > 0)
