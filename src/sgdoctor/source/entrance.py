@@ -46,6 +46,10 @@ def standardised_entrance(source: Source, entrance: Entrance, file: str, line: i
     evaluated = any(True for module in source for _ in module.calls("?.eval"))
     if not evaluated and not entrance.alike:  # batch statistics would stay on in validation
         return _at_calls(source, entrance, file, line)
+    if entrance.alike and (found is None or found.stored is None):  # two numbers are exact, and do for every call
+        calls = _at_calls(source, entrance, file, line)
+        if calls or not evaluated or found is None:
+            return calls
     return (_in_front(found, entrance) if found is not None else ()) or _at_calls(source, entrance, file, line)
 
 
@@ -118,7 +122,9 @@ def _at_calls(source: Source, entrance: Entrance, file: str, line: int) -> tuple
     for module in {call.module for call in calls}:
         mean, std = free_name(module.tree, "INPUT_MEAN"), free_name(module.tree, "INPUT_STD")
         tensor = spelled(module, "torch.tensor")
-        if tensor is None or "cuda" in module.text:  # the constants would have to follow the inputs there
+        if tensor is None or (
+            "cuda" in module.text and not entrance.alike
+        ):  # the constants would have to follow the inputs there
             return ()
         texts = entrance.moments.texts
         if not entrance.alike:

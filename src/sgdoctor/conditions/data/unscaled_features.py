@@ -55,6 +55,7 @@ from ...source.scale import Moments
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, loss_site, site_of, standing
 
+MANY = 64  # columns from 0 to 255: more look like pixels than like a table
 MOST_COLUMNS = 16  # of which mean and spread still fit into a line or two
 MIN_BATCH = 8  # samples that a batch needs for its mean and spread to say something
 
@@ -161,6 +162,8 @@ def _entrance(record: Record, entry: Progress, door: Door) -> Entrance | None:
     apart = float(np.nanstd(door.mean))
     overall = float(np.hypot(std, apart))
     alike = bool(np.nanmax(door.std) < 3 * np.nanmin(door.std) and apart < overall / 2)
+    pixels = len(door.low) >= MANY and np.nanmin(door.low) >= 0 and 1 < np.nanmax(door.high) <= 255
+    alike = alike or bool(pixels)  # flattened images: border pixels that never vary share the scale of the others
     smallest = min((row["shape"][0] for row in rows if row.get("shape")), default=0)
     lonely = any(_remainder(row) == 1 for row in record.rows("loader"))  # batch norm cannot train on one sample
     flat = len(shape) == 2 and batch == shape[0]
