@@ -40,6 +40,11 @@ class Trail:
         self._points: list[Point] = []
         self._seen: set[int] = set()
 
+    @property
+    def points(self) -> list[Point]:
+        """The expressions of the last trail."""
+        return self._points
+
     def of(self, module: Module, node: ast.expr) -> list[Point]:
         """The expressions that a value passes through, its use first, its origin last."""
         self._points, self._seen = [], set()
@@ -59,7 +64,7 @@ class Trail:
             self._follow_name(module, node, path)
         elif isinstance(node, ast.Attribute):
             if isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
-                self._follow_attribute(module, node.attr, path)
+                self._follow_attribute(module, node.attr, path, module.enclosing(node, ast.ClassDef))
             else:
                 self._follow(module, node.value, path)
         elif isinstance(node, ast.Call):
@@ -90,6 +95,11 @@ class Trail:
             collate = self._collate(module, node)
             assert collate is not None
             self._follow_return(*collate, path)
+        elif last == "train_test_split" and node.args:
+            position = path[0] // 2 if path and path[0] // 2 < len(node.args) else 0  # two parts of each array
+            self._follow(module, node.args[position], path[1:])
+        elif last == "random_split" and node.args:
+            self._follow(module, node.args[0], path[1:])
         elif last == "TensorDataset" and node.args:
             position = path[0] if path and path[0] < len(node.args) else 0
             self._follow(module, node.args[position], ())
@@ -136,7 +146,7 @@ class Trail:
 
     def _definition(self, module: Module, scope: ast.AST, use: ast.Name) -> tuple[ast.expr, Path] | None:
         """(value, path) of the last assignment to a name before its use, or of any where none is before."""
-        best: tuple[int, ast.expr, Path] | None = None
+        best: tuple[tuple[int, int, int], ast.expr, Path] | None = None
         for node in ast.walk(scope):
             pairs: list[tuple[ast.expr, ast.expr]] = []
             if isinstance(node, ast.Assign):
@@ -152,8 +162,9 @@ class Trail:
                 inside = module.enclosing(value, *SCOPES) is scope
                 if place is None or not inside or any(child is use for child in ast.walk(value)):
                     continue
-                before = value.lineno <= use.lineno
-                rank = value.lineno if before else -value.lineno
+                place_of_value, place_of_use = (value.lineno, value.col_offset), (use.lineno, use.col_offset)
+                before = place_of_value <= place_of_use
+                rank = (1, *place_of_value) if before else (0, -place_of_value[0], -place_of_value[1])
                 if best is None or rank > best[0]:
                     best = (rank, value, place)
         return None if best is None else (best[1], best[2])
@@ -182,8 +193,10 @@ class Trail:
                     self._follow(module, call.args[position - offset], path)
                     return
 
-    def _follow_attribute(self, module: Module, attribute: str, path: Path) -> None:
-        for node in ast.walk(module.tree):
+    def _follow_attribute(self, module: Module, attribute: str, path: Path, owner: ast.AST | None = None) -> None:
+        """`owner`: the class around the use, whose own attributes come before others of the same name."""
+        own = list(ast.walk(owner)) if owner is not None else []
+        for node in [*own, *ast.walk(module.tree)]:
             if not isinstance(node, ast.Assign):
                 continue
             for target in node.targets:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from .flow import Point, Trail
 from .module import Module, Source
 
 CONVERSIONS = ("tensor", "as_tensor", "from_numpy", "FloatTensor", "Tensor", "LongTensor", "TensorDataset")
+LOSS = re.compile(r"^torch\.nn\..*(Loss|_loss|cross_entropy\w*|kl_div)$")
 CREATIONS = ("stack", "cat", "concatenate", "column_stack", "rand", "randn", "randint", "array", "arange", "linspace")
 
 
@@ -25,7 +27,16 @@ def loss_call(source: Source, file: str, line: int) -> tuple[Module, ast.Call] |
     ]
     # the innermost call that spans the line and is none of backward(), print(), ...
     calls.sort(key=lambda call: ((call.end_lineno or call.lineno) - call.lineno, call.col_offset))
-    return (module, calls[0]) if calls else None
+    known = [call for call in calls if _is_loss(source, module, call)] if len(calls) > 1 else []
+    return (module, (known or calls)[0]) if calls else None
+
+
+def _is_loss(source: Source, module: Module, call: ast.Call) -> bool:
+    """Whether a call is one of torch's losses by its name or by what made the function: `nn.MSELoss()`."""
+    if LOSS.search(module.dotted(call.func)):
+        return True
+    made = Trail(source).of(module, call.func)
+    return any(isinstance(point.node, ast.Call) and LOSS.search(point.module.dotted(point.node.func)) for point in made)
 
 
 def argument(call: ast.Call, position: int, *names: str) -> ast.expr | None:

@@ -40,11 +40,17 @@ smaller batch may want a smaller lr; look at the run again after the change.
 from __future__ import annotations
 
 import ast
+import math
 
 from ...record import Record, Row, Site
 from ...source import Source
+from ...source.loss import argument
+from ...source.values import literal_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, site_at, standing
+
+STEPS = 10  # an epoch, at least
+LEAST, MOST = 4, 32  # the new batch: below, gradients are mostly noise; above, small data leave few steps
 
 
 def in_run(
@@ -90,7 +96,8 @@ def _finding(record: Record, source: Source, row: Row, text: str, confidence: fl
         f"batch size {size}, dataset {samples} samples: {text}", "loaders", float(size or 0), float(samples or 0)
     )
     severity = "error" if row.get("batches") == 0 else None
-    return Finding(_built(source, record, row), (evidence,), confidence, severity=severity)  # type: ignore[arg-type]
+    site = _built(source, record, row)
+    return Finding(site, (evidence,), confidence, severity=severity, subject=samples)  # type: ignore[arg-type]
 
 
 def _built(source: Source, record: Record, row: Row) -> Site | None:
@@ -129,7 +136,7 @@ def _by_hand(record: Record, source: Source, max_steps: int, good_skill: float) 
                     step,
                     stop,
                 )
-                yield Finding(site_at(module, call), (evidence,), 0.85)
+                yield Finding(site_at(module, call), (evidence,), 0.85, subject=int(stop))
                 return
 
 
@@ -159,9 +166,24 @@ def _value(node: ast.expr, values: dict[str, float]) -> float | None:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A batch that makes many steps an epoch."""
-    return [
-        Remedy("use a batch that leaves at least ten steps an epoch (16 to 128 for small data)", "changes-training")
-    ]
+    words = "use a batch that leaves at least ten steps an epoch (16 to 128 for small data)"
+    site, samples = finding.site, finding.subject
+    module = source.module(site.file) if site is not None else None
+    if site is None or module is None or not isinstance(samples, int):
+        return [Remedy(words, "changes-training")]
+    batch = 2 ** int(math.log2(min(MOST, max(LEAST, samples / STEPS))))
+    for call in ast.walk(module.tree):
+        if not isinstance(call, ast.Call) or call.lineno != site.line:
+            continue
+        loader = module.dotted(call.func).rpartition(".")[2] == "DataLoader"
+        size = argument(call, 1, "batch_size") if loader else argument(call, 2) if len(call.args) == 3 else None
+        found = literal_of(source, module, size) if size is not None else None
+        if found is not None:
+            title = f"use a batch of {batch}: {samples // batch} steps an epoch"
+            return [Remedy(title, "changes-training", (found[0].replace(found[1], str(batch)),))]
+        if size is not None:
+            return [Remedy(words, "changes-training", (module.replace(size, str(batch)),))]
+    return [Remedy(words, "changes-training")]
 
 
 CONDITION = Condition(

@@ -38,9 +38,11 @@ Cast where the data enters, once, to what the receiver needs; do not turn the mo
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-from ...record import Record, Row
+from ...record import Record, Row, Site
 from ...source import Source
+from ...source.casts import cast_array, cast_inputs, cast_targets
 from ...source.loss import maker, trails
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_of
@@ -53,6 +55,17 @@ MESSAGES = re.compile(
     r"|can't convert np.ndarray of type|but got (Double|Float|Long|Int|Half)"
 )
 TYPES = re.compile(r"torch\.\w+|Double|Float|Long|Int\b|Half|Bool|Byte|double|float|long|object_")
+
+
+class Subject(NamedTuple):
+    """What the patch needs: the message, the lines it passed, (file, line) of the losses, their function and types."""
+
+    text: str
+    sites: tuple[Site, ...]
+    places: tuple[tuple[str, int], ...]
+    function: str
+    output: str
+    target: str
 
 
 def in_run(record: Record, source: Source) -> Answer:
@@ -83,7 +96,7 @@ def in_run(record: Record, source: Source) -> Answer:
             if made is not None:
                 site = site_of(made)
                 break
-    yield Finding(site, tuple(evidence), 0.95, subject=text)
+    yield Finding(site, tuple(evidence), 0.95, subject=_subject(record, error, text))
 
 
 def _shapes_alone(text: str) -> bool:
@@ -108,12 +121,45 @@ def _types(error: Row) -> list[Evidence]:
     return found[-2:]
 
 
+def _subject(record: Record, error: Row, text: str) -> Subject:
+    """Where the patch begins: the lines that the exception passed, and the losses whose targets have the wrong type."""
+    sites = [site for frame in error.get("frames") or [] if (site := record.site(frame)) is not None]
+    call = error.get("loss") or {}
+    inner = any("input" in (frame.get("tensors") or {}) and frame.get("weight") for frame in error.get("inner") or [])
+    places = [(sites[-1].file, sites[-1].line)] if sites and call.get("target") and not inner else []
+    output, target = (call.get("output") or {}).get("dtype"), (call.get("target") or {}).get("dtype")
+    if not places and "Found dtype" in text:  # raised by backward: the loss itself took the two types
+        for row in record.calls.values():
+            site = record.site(row.get("site"))
+            if site is not None and row.get("grad") and (row.get("target") or {}).get("dtype") in ("float64", "int64"):
+                places.append((site.file, site.line))
+    return Subject(text, tuple(sites), tuple(places), str(call.get("fn")), str(output), str(target))
+
+
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The cast."""
-    text = str(finding.subject)
-    if re.search(r"Long|long|Int", text) and re.search(r"nll|cross_entropy|target dtype to be Long", text):
-        return [Remedy("class ids are integers: target.long()", "safe")]
-    return [Remedy("cast where the tensor is made: .float() (or dtype=torch.float32)", "safe")]
+    subject = finding.subject
+    words = "cast where the tensor is made: .float() (or dtype=torch.float32)"
+    if not isinstance(subject, Subject):
+        return [Remedy(words, "safe")]
+    text = subject.text
+    if subject.places:
+        ids = subject.function in ("cross_entropy", "nll_loss") and subject.target not in ("int64", "uint8")
+        cast = "long" if ids else "float"
+        title = (
+            "class ids are integers: target.long()" if ids else "give the loss targets of its outputs' type: .float()"
+        )
+        return [Remedy(title, "safe", cast_targets(source, subject.places, cast))]
+    crashed = subject.sites[-1] if subject.sites else None
+    if crashed is not None and re.search("convert np.ndarray|object_", text):
+        return [Remedy(words, "safe", cast_array(source, crashed.file, crashed.line))]
+    cast = "long" if re.search("'indices'|indices.*Long|tensors used as indices", text) else "float"
+    for site in reversed(subject.sites):
+        edits = cast_inputs(source, site.file, [site.line], cast)
+        if edits:
+            title = words if cast == "float" else "ids that choose rows of an embedding are integers: .long()"
+            return [Remedy(title, "safe", edits)]
+    return [Remedy(words, "safe")]
 
 
 CONDITION = Condition(

@@ -38,12 +38,17 @@ training split and reuse it, or a class missing from a split shifts all the ids 
 
 from __future__ import annotations
 
+import math
 import re
+from typing import NamedTuple
 
 from ...record import Record, Row, Site
 from ...record.record import number
-from ...source import Source
-from ...source.loss import maker, trails
+from ...source import Edit, Source
+from ...source.casts import ignored, shifted
+from ...source.criterion import widened
+from ...source.loss import argument, loss_call, maker, trails
+from ...source.output import output_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_of
 
@@ -54,6 +59,15 @@ MESSAGES = (
     re.compile(r"multi-target not supported"),
 )
 CLASS_INDEX = ("cross_entropy", "nll_loss", "multi_margin_loss")
+
+
+class Subject(NamedTuple):
+    """What the patch needs: the line of the loss, the labels' range, the number of outputs."""
+
+    crashed: Site | None
+    low: int
+    high: int
+    outputs: int
 
 
 def in_run(record: Record, source: Source) -> Answer:
@@ -71,7 +85,14 @@ def in_run(record: Record, source: Source) -> Answer:
         return
     frames = error.get("frames") or []
     crashed = record.site(frames[-1]) if frames else None
-    yield Finding(_site(record, source, crashed), (_evidence(call, text),), 0.97, subject=number(_at(call, "min")))
+    yield Finding(_site(record, source, crashed), (_evidence(call, text),), 0.97, subject=_subject(call, crashed))
+
+
+def _subject(call: Row, crashed: Site | None) -> Subject | None:
+    shape, low, high = _at_output(call), number(_at(call, "min")), number(_at(call, "max"))
+    if shape is None or not (math.isfinite(low) and math.isfinite(high)):
+        return None
+    return Subject(crashed, int(low), int(high), shape)
 
 
 def _evidence(call: Row, text: str) -> Evidence:
@@ -112,9 +133,32 @@ def _site(record: Record, source: Source, crashed: Site | None) -> Site | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Count from 0."""
-    title = "map the labels to 0 ... K-1 (subtract the smallest, or use a table), or give the model more outputs"
-    return [Remedy(title, "changes-training")]
+    """Count from 0, leave out what has no class, or give the model more outputs."""
+    words = "map the labels to 0 ... K-1 (subtract the smallest, or use a table), or give the model more outputs"
+    subject = finding.subject
+    if not isinstance(subject, Subject) or subject.crashed is None:
+        return [Remedy(words, "changes-training")]
+    file, line, _ = subject.crashed
+    low, high, outputs = subject.low, subject.high, subject.outputs
+    found: list[tuple[str, tuple[Edit, ...]]] = []
+    if low >= 1 and high - low < outputs:
+        found.append((f"count the labels from 0: subtract {low}", shifted(source, file, line, -low)))
+    if low == -1 and high < outputs:
+        title = "leave samples labelled -1 out of the loss: ignore_index=-1"
+        found.append((title, ignored(source, file, line, -1)))
+    if low >= 0 and high >= outputs:
+        title = f"give the model {high + 1} outputs instead of {outputs}"
+        found.append((title, _wider(source, file, line, high + 1)))
+    chosen = [Remedy(title, "changes-training", edits) for title, edits in found if edits]
+    return chosen or [Remedy(words, "changes-training")]
+
+
+def _wider(source: Source, file: str, line: int, outputs: int) -> tuple[Edit, ...]:
+    found = loss_call(source, file, line)
+    output = argument(found[1], 0, "input") if found is not None else None
+    if found is None or output is None:
+        return ()
+    return tuple(widened(output_of(source, found[0], output), outputs) or ())
 
 
 CONDITION = Condition(

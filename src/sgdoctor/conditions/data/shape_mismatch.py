@@ -38,10 +38,13 @@ Never silence it by a reshape that merely fits: check one sample's values before
 
 from __future__ import annotations
 
+import math
 import re
+from typing import NamedTuple
 
 from ...record import Record, Row, Site
-from ...source import Source
+from ...source import Edit, Source
+from ...source.shapes import Given, Meeting, fitted_layer, fitted_loss, fitted_recurrent, fitted_view
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import layer_site
 
@@ -55,6 +58,16 @@ MESSAGES = re.compile(
     r"|0D or 1D target tensor expected|1D target tensor expected|only batches of spatial targets|the expanded size"
     r"|Using a target size .* that is different"
 )
+
+
+class Subject(NamedTuple):
+    """What the patch needs to know of the crash."""
+
+    crash: Site | None
+    text: str
+    given: Given | None
+    met: Meeting | None
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]
 
 
 def in_run(record: Record, source: Source) -> Answer:
@@ -75,7 +88,11 @@ def in_run(record: Record, source: Source) -> Answer:
     if layer is not None:
         site = layer_site(record, source, layer) or site
     yield Finding(
-        site, (*evidence, *extra, *_loss(error)), 0.96, layer=_name(record, layer), subject=_crash(record, error)
+        site,
+        (*evidence, *extra, *_loss(error)),
+        0.96,
+        layer=_name(record, layer),
+        subject=_subject(record, error, text),
     )
 
 
@@ -104,18 +121,74 @@ def _name(record: Record, layer: int | None) -> str | None:
     return None if known is None else known.layer
 
 
-def _crash(record: Record, error: Row) -> Site | None:
+def _subject(record: Record, error: Row, text: str) -> Subject:
+    """What the patch needs of the crash: the layer and its input, or the loss and its arguments, or shapes."""
     frames = error.get("frames") or []
-    return record.site(frames[-1]) if frames else None
+    crash = record.site(frames[-1]) if frames else None
+    given = None
+    for frame in reversed(error.get("inner") or []):
+        weight, tensor = frame.get("weight") or {}, (frame.get("tensors") or {}).get("input") or {}
+        known = record.parameters.get(frame.get("param"))
+        if known is not None and known.name and weight.get("shape") and tensor.get("shape"):
+            given = Given(known.name, str(frame.get("module")), tuple(weight["shape"]), tuple(tensor["shape"]))
+            break
+    call = error.get("loss") or {}
+    output, target = call.get("output") or {}, call.get("target") or {}
+    met = None
+    if given is None and crash is not None and output.get("shape") and target.get("shape"):
+        met = Meeting(
+            str(call.get("fn")),
+            (crash.file, crash.line),
+            tuple(output["shape"]),
+            tuple(target["shape"]),
+            str(target.get("dtype")).startswith(("int", "uint"))
+            or (target.get("min") == 0 and target.get("max") == output["shape"][-1] - 1),
+        )
+    shapes = [
+        (name, tuple(facts["shape"]))
+        for frame in error.get("inner") or []
+        for name, facts in (frame.get("tensors") or {}).items()
+        if facts.get("shape")
+    ]
+    return Subject(crash, text, given, met, tuple(shapes))
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The size that fits."""
+    subject = finding.subject
+    words = "bring both to the same shape (view, unsqueeze, or the number of outputs)"
     if finding.layer is not None:
-        return [
-            Remedy(f"make {finding.layer} take what it is given (see the two shapes), or reshape its input", "safe")
-        ]
-    return [Remedy("bring both to the same shape (view, unsqueeze, or the number of outputs)", "safe")]
+        words = f"make {finding.layer} take what it is given (see the two shapes), or reshape its input"
+    if not isinstance(subject, Subject):
+        return [Remedy(words, "safe")]
+    said: str
+    edits: tuple[Edit, ...]
+    said, edits = "", ()
+    if subject.given is not None:
+        said, edits = fitted_layer(source, subject.given)
+        said = f"{finding.layer or 'the layer'}: {said}"
+    elif subject.met is not None:
+        said, edits = fitted_loss(source, subject.met)
+    elif subject.crash is not None:
+        said, edits = _in_forward(source, subject)
+    return [Remedy(said, "safe", edits)] if edits else [Remedy(words, "safe")]
+
+
+def _in_forward(source: Source, subject: Subject) -> tuple[str, tuple[Edit, ...]]:
+    """Where neither a weight nor a loss is known: a view that does not go up, a recurrent layer's input size."""
+    crash, text = subject.crash, subject.text
+    if crash is None:
+        return "", ()
+    view = re.search(r"is invalid for input of size (\d+)", text)
+    if view:
+        for _, shape in reversed(subject.shapes):
+            if math.prod(shape) == int(view[1]):
+                return "flatten all axes but the first", fitted_view(source, crash.file, crash.line, shape)
+    recurrent = re.search(r"input\.size\(-1\) must be equal to input_size\. Expected (\d+), got (\d+)", text)
+    if recurrent:
+        edits = fitted_recurrent(source, crash.file, crash.line, int(recurrent[2]))
+        return f"make it take {recurrent[2]} features instead of {recurrent[1]}", edits
+    return "", ()
 
 
 CONDITION = Condition(

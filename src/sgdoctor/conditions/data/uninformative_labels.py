@@ -50,6 +50,7 @@ from ...record import Progress, Record, Site
 from ...source import Source
 from ...source.flow import Point
 from ...source.loss import maker, trails
+from ...source.pairing import paired
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import judged, loss_site, middle, site_of, steps_of
 
@@ -117,6 +118,7 @@ def _finding(record: Record, source: Source, entry: Progress) -> Finding:
             ),
         ),
         0.8,
+        subject=loss_site(record, entry),
     )
 
 
@@ -153,9 +155,12 @@ def _call_on(trail: list[Point], names: tuple[str, ...]) -> Point | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Look at the pairing."""
+    """One shuffle where the source shows two; else look at the pairing."""
     title = "check that each label belongs to its input (one shuffle for both, one order of files and rows)"
-    return [Remedy(title, "advice")]
+    loss = finding.subject
+    edits = paired(source, loss.file, loss.line) if isinstance(loss, Site) else ()
+    found = [Remedy("shuffle inputs and labels together, with one permutation", "changes-training", edits)]
+    return [*(found if edits else []), Remedy(title, "advice")]
 
 
 PLUMBING = 0.97  # share of one batch's loss left at every rate: then not even plumbing or capacity is sound

@@ -41,14 +41,30 @@ changed outside the model, put `nn.BatchNorm1d(n_features)` in front. Lowering t
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from ...record import Progress, Record, Site
+from ...record import Progress, Record, Row, Site
 from ...record.inputs import Door, doors
 from ...source import Source
+from ...source.entrance import Entrance, standardised_entrance
+from ...source.inputs import standardised_inputs
 from ...source.loss import maker, trails
+from ...source.scale import Moments
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, loss_site, site_of, standing
+
+MANY = 64  # columns from 0 to 255: more look like pixels than like a table
+MOST_COLUMNS = 16  # of which mean and spread still fit into a line or two
+MIN_BATCH = 8  # samples that a batch needs for its mean and spread to say something
+
+
+class Subject(NamedTuple):
+    """What the patches need: (file, line) of the loss, and the first layer."""
+
+    place: tuple[str, int] | None
+    entrance: Entrance | None
 
 
 def in_run(
@@ -81,6 +97,7 @@ def in_run(
                 ),
                 0.93,
                 layer=door.layer,
+                subject=Subject(_place(record, entry), _entrance(record, entry, door)),
             )
             return
 
@@ -114,6 +131,11 @@ def _uneven(door: Door, max_rms: float, max_ratio: float, max_offset: float) -> 
     return None
 
 
+def _place(record: Record, entry: Progress) -> tuple[str, int] | None:
+    site = loss_site(record, entry)
+    return None if site is None else (site.file, site.line)
+
+
 def _site(record: Record, source: Source, entry: Progress) -> Site | None:
     """Where the inputs become tensors; else where the model is called on them."""
     loss = loss_site(record, entry)
@@ -126,13 +148,72 @@ def _site(record: Record, source: Source, entry: Progress) -> Site | None:
     return loss
 
 
+def _entrance(record: Record, entry: Progress, door: Door) -> Entrance | None:
+    """What a patch in front of the first layer needs to know."""
+    known = record.parameters.get(door.parameter) if door.parameter is not None else None
+    rows = record.rows("features", site=entry.objective.number, param=door.parameter)
+    shape = rows[0].get("shape") if rows else None
+    if known is None or not known.name or not known.declared or not isinstance(shape, list) or len(shape) < 2:
+        return None
+    call = record.calls.get(entry.call) if entry.call is not None else None
+    output = (call or {}).get("output") or {}
+    batch = (output.get("shape") or [None])[0]
+    mean, std = float(np.nanmean(door.mean)), float(np.sqrt(np.nanmean(np.square(door.std))))
+    apart = float(np.nanstd(door.mean))
+    overall = float(np.hypot(std, apart))
+    alike = bool(np.nanmax(door.std) < 3 * np.nanmin(door.std) and apart < overall / 2)
+    pixels = len(door.low) >= MANY and np.nanmin(door.low) >= 0 and 1 < np.nanmax(door.high) <= 255
+    alike = alike or bool(pixels)  # flattened images: border pixels that never vary share the scale of the others
+    smallest = min((row["shape"][0] for row in rows if row.get("shape")), default=0)
+    lonely = any(_remainder(row) == 1 for row in record.rows("loader"))  # batch norm cannot train on one sample
+    flat = len(shape) == 2 and batch == shape[0]
+    width = shape[1] if len(shape) > 2 else shape[-1]
+    if not np.isfinite([mean, overall]).all():
+        return None
+    norm = smallest >= MIN_BATCH and not lonely
+    pairs = zip(door.mean, door.std) if len(shape) == 2 and len(door.mean) == width <= MOST_COLUMNS else ()
+    columns = tuple(Moments(float(m), float(s)) for m, s in pairs if np.isfinite(m) and s > 0)
+    return Entrance(
+        known.name,
+        int(width),
+        flat,
+        alike,
+        norm,
+        Moments(mean, overall or 1.0),
+        columns if len(columns) == width else (),
+    )
+
+
+def _remainder(row: Row) -> int:
+    size, samples = row.get("batch_size"), row.get("samples")
+    if row.get("drop_last") or not isinstance(size, int) or not isinstance(samples, int) or size < 1:
+        return 0
+    return samples % size
+
+
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Standardise."""
-    return [
-        Remedy(
-            "standardise the inputs with mean and std of the training split: x = (x - mean) / std", "changes-training"
-        )
-    ]
+    """Standardise: with the training split's statistics where the data can be followed, else in front of the model."""
+    words = "standardise the inputs with mean and std of the training split: x = (x - mean) / std"
+    found = []
+    if isinstance(finding.subject, Subject):
+        place, entrance = finding.subject
+        whole = entrance is not None and (entrance.flat or entrance.alike)  # else an axis of time is in the way
+        edits = standardised_inputs(source, *place, not entrance.alike) if place and entrance and whole else ()
+        if edits:
+            found.append(Remedy(words, "changes-training", edits))
+        loss = place if place is not None else ("", 0)
+        edits = standardised_entrance(source, entrance, *loss) if entrance is not None else ()
+        if edits:
+            mean, std = entrance.moments.texts if entrance is not None else ("", "")
+            batched = any("BatchNorm" in edit.text for edit in edits)
+            how = "batch norm without weights" if batched else "mean and std of each column in training"
+            title = (
+                f"scale what goes into {finding.layer or 'the first layer'}: (x - {mean}) / {std}"
+                if entrance is not None and entrance.alike and not batched
+                else f"standardise what goes into {finding.layer or 'the first layer'}: {how}"
+            )
+            found.append(Remedy(title, "changes-training", edits))
+    return found or [Remedy(words, "changes-training")]
 
 
 CONDITION = Condition(

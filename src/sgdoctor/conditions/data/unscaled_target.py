@@ -42,14 +42,25 @@ Positive targets over several decades: train on `log(y)`, and know that this cha
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ...record import Progress, Record, Site
 from ...record.record import number, reach
 from ...source import Source
 from ...source.loss import maker, trails
+from ...source.scale import Moments, scaled_targets
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, loss_site, site_of, standing
+
+
+class Subject(NamedTuple):
+    """What the patch needs: (file, line) of the losses, the targets' moments."""
+
+    places: tuple[tuple[str, int], ...]
+    moments: Moments
+
 
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 
@@ -89,6 +100,7 @@ def in_run(
                 Evidence(f"{standing(entry)}: it still travels towards them", "objective", entry.last, entry.baseline),
             ),
             0.92 if not entry.skill > 0.1 else 0.75,
+            subject=Subject(_places(record, entry), Moments(mean, std if std > 0 else size)),
         )
         return
 
@@ -105,10 +117,24 @@ def _site(record: Record, source: Source, entry: Progress) -> Site | None:
     return loss
 
 
+def _places(record: Record, entry: Progress) -> tuple[tuple[str, int], ...]:
+    """(file, line) of the losses of this kind, in validation too: their figures stay comparable."""
+    sites = [record.site(call.get("site")) for call in record.calls.values() if call.get("fn") == entry.fn]
+    first = loss_site(record, entry)
+    return tuple(dict.fromkeys((site.file, site.line) for site in (first, *sites) if site is not None))
+
+
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Standardise, and invert at prediction."""
+    """Standardise inside the loss; the model's outputs keep the target's units."""
     title = "standardise the target with mean and std of the training split, and invert that when predicting"
-    return [Remedy(title, "changes-training")]
+    if not isinstance(finding.subject, Subject):
+        return [Remedy(title, "changes-training")]
+    places, moments = finding.subject
+    edits = scaled_targets(source, places, moments) or scaled_targets(source, places[:1], moments)
+    if not edits:
+        return [Remedy(title, "changes-training")]
+    mean, std = moments.texts
+    return [Remedy(f"take the loss in units of the target's spread: (y - {mean}) / {std}", "changes-training", edits)]
 
 
 CONDITION = Condition(

@@ -44,8 +44,10 @@ from __future__ import annotations
 import ast
 
 from ...record import Record, Site
-from ...source import Module, Source
+from ...source import Edit, Module, Source
 from ...source.flow import Trail
+from ...source.output import output_of
+from ...source.spelling import in_place_of, spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
 
@@ -66,7 +68,7 @@ def in_run(
         frames = error.get("frames") or []
         crashed = record.site(frames[-1]) if frames else None
         text = "backward() was called on a tensor that depends on no parameter (torch raised)"
-        yield Finding(_cut_before(source, crashed) or crashed, (Evidence(text, "exception"),), 0.97)
+        yield Finding(_cut_before(source, crashed) or crashed, (Evidence(text, "exception"),), 0.97, subject=crashed)
         return
     if not record.objectives:
         yield NotEvaluated("no backward was seen")
@@ -79,7 +81,10 @@ def in_run(
                 "loss's value, so that no parameter gets a gradient"
             )
             yield Finding(
-                _cut_before(source, objective.site) or objective.site, (Evidence(text, "graph", 0.0, 1.0),), 0.98
+                _cut_before(source, objective.site) or objective.site,
+                (Evidence(text, "graph", 0.0, 1.0),),
+                0.98,
+                subject=objective.site,
             )
             return
     yield from _partial(record, source, min_backwards)
@@ -112,7 +117,7 @@ def _partial(record: Record, source: Source, min_backwards: int) -> Answer:
 def _cut_before(source: Source, site: Site | None) -> Site | None:
     """The cut on the way of the value whose backward() stands at a site."""
     module = source.module(site.file) if site is not None else None
-    statement = module.statement_at(site.line) if module is not None and site is not None else None
+    statement = module.statement_with(site.line, "backward") if module is not None and site is not None else None
     if module is None or statement is None:
         return None
     for node in ast.walk(statement):
@@ -164,7 +169,8 @@ def _called(node: ast.AST) -> list[str]:
 
 
 def _is_no_grad(module: Module, block: ast.With) -> bool:
-    return any("no_grad" in module.segment(i) or "inference_mode" in module.segment(i) for i in block.items)
+    entered = [module.segment(item.context_expr) for item in block.items]
+    return any("no_grad" in text or "inference_mode" in text for text in entered)
 
 
 def _evaluates(module: Module, node: ast.AST) -> bool:
@@ -195,20 +201,110 @@ def _continues(module: Module, block: ast.With) -> bool:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Take the cut away: `.data`, `.detach()`; of a loss made anew only words can be given."""
+    """Take the cuts away: `.data`, `.detach()`, `.item()`, `torch.tensor(loss)`, `no_grad` around training."""
     title = "keep the graph: compute the loss from the model's outputs with torch operations only"
     site = finding.site
     module = source.module(site.file) if site is not None else None
     if module is None or site is None:
         return [Remedy(title, "safe")]
-    for node in ast.walk(module.tree):
-        if not isinstance(node, ast.expr) or node.lineno != site.line or not _is_cut(module, node):
-            continue
-        if isinstance(node, ast.Attribute):
-            return [Remedy(title, "changes-training", (module.replace(node, module.segment(node.value)),))]
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "detach":
-            return [Remedy(title, "changes-training", (module.replace(node, module.segment(node.func.value)),))]
-    return [Remedy(title, "safe")]
+    backward = finding.subject if isinstance(finding.subject, Site) else None
+    edits = _mended(source, backward) if backward is not None else ()
+    if not edits:
+        cuts = [n for n in ast.walk(module.tree) if isinstance(n, ast.expr) and n.lineno == site.line]
+        edits = tuple(edit for node in cuts if _is_cut(module, node) for edit in _uncut(module, node))
+    if not edits:
+        edits = _graph_enabled(source, module, site.line)
+    if not edits:
+        return [Remedy(title, "safe")]
+    line = edits[0].line
+    return [Remedy(f"take away the cut in line {line}: {title.partition(': ')[2]}", "changes-training", edits)]
+
+
+def _mended(source: Source, site: Site) -> tuple[Edit, ...]:
+    """Every cut on the way from the backward at a line to the model, taken away."""
+    module = source.module(site.file)
+    statement = module.statement_with(site.line, "backward") if module is not None else None
+    edits: list[Edit] = []
+    for node in ast.walk(statement) if statement is not None else ():
+        if module is not None and isinstance(node, ast.Attribute) and node.attr == "backward":
+            trail = output_of(source, module, node.value)
+            for point in trail.points:
+                if trail.model is point or (
+                    isinstance(point.node, ast.BinOp) and isinstance(point.node.op, ast.MatMult)
+                ):
+                    break  # what goes into a model needs no graph
+                if _is_cut(point.module, point.node) and not _inside(edits, point.module, point.node):
+                    edits += _uncut(point.module, point.node)
+    return tuple(edits)
+
+
+def _inside(edits: list[Edit], module: Module, node: ast.expr) -> bool:
+    """Whether a cut stands within a text that is replaced already."""
+    line, column, end_line, end_column = module.span(node)
+    return any(
+        edit.file == module.file
+        and (edit.line, edit.column) <= (line, column)
+        and (end_line, end_column) <= (edit.end_line, edit.end_column)
+        for edit in edits
+    )
+
+
+def _uncut(module: Module, node: ast.expr) -> tuple[Edit, ...]:
+    """A cut replaced by what it is applied to, with the cuts inside that gone as well."""
+    inner = node
+    while _is_cut(module, inner):
+        value: ast.expr | None = None
+        if isinstance(inner, ast.Attribute):
+            value = inner.value
+        elif isinstance(inner, ast.Call) and module.dotted(inner.func) in CUT_METHODS:
+            value = inner.func.value if isinstance(inner.func, ast.Attribute) else None
+        elif isinstance(inner, ast.Call) and inner.args:
+            value = inner.args[0]
+        if value is None:
+            return ()
+        if isinstance(value, (ast.List, ast.Tuple)):  # torch.tensor([a, b]) of tensors
+            stack = spelled(module, "torch.stack")
+            if stack is None or inner is not node:
+                return ()
+            elements = [_bare(module, each) for each in value.elts]
+            return (module.replace(node, f"{stack}([{', '.join(elements)}])"),)
+        inner = value
+    return () if inner is node else (in_place_of(module, node, inner),)
+
+
+def _bare(module: Module, node: ast.expr) -> str:
+    while _is_cut(module, node) and isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        node = node.func.value
+    return module.segment(node)
+
+
+def _graph_enabled(source: Source, module: Module, line: int) -> tuple[Edit, ...]:
+    """`with torch.no_grad():` around what is trained, or that decorator, replaced by `enable_grad`."""
+    function = module.function_at(line)
+    candidates = list(function.decorator_list) if function is not None else []
+    for block in ast.walk(module.tree):
+        if isinstance(block, ast.With) and block.lineno <= line <= (block.end_lineno or line):
+            candidates += [item.context_expr for item in block.items]
+    for node in candidates:
+        callee = node.func if isinstance(node, ast.Call) else node
+        if module.dotted(callee) in ("torch.no_grad", "torch.inference_mode", "torch.autograd.no_grad"):
+            name = spelled(module, "torch.enable_grad")
+            return (module.replace(node, f"{name}()"),) if name else ()
+    return _around_model(source, module, line)
+
+
+def _around_model(source: Source, module: Module, line: int) -> tuple[Edit, ...]:
+    """The block without gradient in which the model was called whose loss is followed by backward at a line."""
+    statement = module.statement_with(line, "backward")
+    for node in ast.walk(statement) if statement is not None else ():
+        if isinstance(node, ast.Attribute) and node.attr == "backward":
+            for point in Trail(source).of(module, node.value):
+                outer = point.module.enclosing(point.node, ast.With)
+                if isinstance(outer, ast.With) and _is_no_grad(point.module, outer):
+                    name = spelled(point.module, "torch.enable_grad")
+                    first = outer.items[0].context_expr
+                    return (point.module.replace(first, f"{name}()"),) if name else ()
+    return ()
 
 
 CONDITION = Condition(

@@ -47,6 +47,10 @@ import numpy as np
 
 from ...record import Record, Site
 from ...source import Edit, Module, Source
+from ...source.criterion import taken_off
+from ...source.loss import argument, loss_call
+from ...source.output import output_of
+from ...source.spelling import in_place_of, spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
 
@@ -95,7 +99,7 @@ def in_run(
                 ),
             ),
             0.98,
-            subject=classes,
+            subject=record.site(call.get("site")),
         )
         return
     if not seen:
@@ -138,32 +142,53 @@ def _rank(module: Module, call: ast.expr) -> int:
 def _no_grad(module: Module, node: ast.AST) -> bool:
     outer = module.enclosing(node, ast.With)
     while isinstance(outer, ast.With):
-        if any("no_grad" in module.segment(item) or "inference_mode" in module.segment(item) for item in outer.items):
+        entered = [module.segment(item.context_expr) for item in outer.items]
+        if any("no_grad" in text or "inference_mode" in text for text in entered):
             return True
         outer = module.enclosing(outer, ast.With)
     return False
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Drop the softmax; keep its argument."""
+    """Drop the softmax that the loss's argument comes through; keep what it is applied to."""
     title = "drop the softmax: CrossEntropyLoss takes the logits"
     site = finding.site
-    module = source.module(site.file) if site is not None else None
-    if module is None or site is None:
+    if site is None:
         return [Remedy(title, "safe")]
-    for call in _applied(module):
-        if isinstance(call, ast.Call) and call.lineno == site.line:
-            return [Remedy(title, "safe", _without(module, call))]
-    return [Remedy(title, "safe")]
+    loss = finding.subject if isinstance(finding.subject, Site) else None
+    edits = _on_the_way(source, loss) if loss is not None else ()
+    module = source.module(site.file)
+    if not edits and module is not None:
+        found = next((call for call in _applied(module) if call.lineno == site.line), None)
+        edits = _without(module, found) if isinstance(found, ast.Call) else ()
+    return [Remedy(title, "safe", edits)]
+
+
+def _on_the_way(source: Source, loss: Site) -> tuple[Edit, ...]:
+    """The edits that take every softmax off the way from the last layer to the loss at a line."""
+    call = loss_call(source, loss.file, loss.line)
+    output = argument(call[1], 0, "input", "logits") if call is not None else None
+    if call is None or output is None:
+        return ()
+    edits: list[Edit] = []
+    for stage in output_of(source, call[0], output).stages:
+        if stage.name in ("softmax", "Softmax", "log_softmax", "LogSoftmax", "Softmax2d", "softmin"):
+            if stage.name.lower().startswith("log") and not edits:
+                continue  # log_softmax before cross_entropy changes nothing; behind it a softmax may still stand
+            edits += taken_off(stage)
+    return tuple(edits)
 
 
 def _without(module: Module, call: ast.Call) -> tuple[Edit, ...]:
     if module.dotted(call.func) == "torch.nn.Softmax":
-        return (module.replace(call, "nn.Identity()" if "nn" in module.names else "torch.nn.Identity()"),)
+        outer = module.parents.get(call)
+        if isinstance(outer, ast.Call) and outer.func is call:  # nn.Softmax(dim=1)(x)
+            return (in_place_of(module, outer, outer.args[0]),) if outer.args else ()
+        return (module.replace(call, f"{spelled(module, 'torch.nn.Identity') or 'torch.nn.Identity'}()"),)
     if isinstance(call.func, ast.Attribute) and module.dotted(call.func).startswith("?"):
-        return (module.replace(call, module.segment(call.func.value)),)
-    argument = call.args[0] if call.args else next((k.value for k in call.keywords if k.arg == "input"), None)
-    return () if argument is None else (module.replace(call, module.segment(argument)),)
+        return (in_place_of(module, call, call.func.value),)
+    given = argument(call, 0, "input")
+    return () if given is None else (in_place_of(module, call, given),)
 
 
 CONDITION = Condition(

@@ -39,15 +39,18 @@ from __future__ import annotations
 import ast
 
 from ...record import Record, Row, Site
-from ...source import Source
+from ...source import Edit, Module, Source
 from ...source.flow import Trail
 from ...source.loss import argument, loss_call
+from ...source.output import output_of
+from ...source.spelling import parts
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
 
 ELEMENTWISE = (
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "gaussian_nll_loss", "soft_margin_loss",
 )  # fmt: skip
+Meeting = tuple[Site | None, tuple[int, ...], tuple[int, ...] | None]  # line, outputs, targets
 ARITHMETIC = ("SubBackward0", "MulBackward0", "DivBackward0", "AddBackward0", "RsubBackward0")
 
 
@@ -68,9 +71,8 @@ def in_run(
         together = broadcast(output, target)
         if together is None or _count(together) <= _count(output) or _count(output) < min_size:
             continue
-        yield Finding(
-            record.site(call.get("site")), (_evidence(output, target, together),), 0.98, subject=(output, target)
-        )
+        site = record.site(call.get("site"))
+        yield Finding(site, (_evidence(output, target, together),), 0.98, subject=_meetings(record, site))
         return
     for row in record.rows("graph"):
         found = _by_hand(row)
@@ -80,8 +82,21 @@ def in_run(
             site = (
                 _difference(source, objective.site.file, objective.site.line) if objective and objective.site else None
             )
-            yield Finding(site, (_evidence(output, None, together),), 0.95, subject=(output, (output[0],)))
+            yield Finding(site, (_evidence(output, None, together),), 0.95, subject=((None, output, None),))
             return
+
+
+def _meetings(record: Record, first: Site | None) -> tuple[Meeting, ...]:
+    """Where else, in validation too, outputs and targets of such shapes meet; the one that is named first."""
+    found: dict[Site, Meeting] = {}
+    for call in record.calls.values():
+        site = record.site(call.get("site"))
+        output, target = _shape(call.get("output")), _shape(call.get("target"))
+        together = broadcast(output, target)
+        if site is None or call.get("fn") not in ELEMENTWISE or together is None or _count(together) <= _count(output):
+            continue
+        found.setdefault(site, (site, output, target))
+    return tuple(sorted(found.values(), key=lambda meeting: meeting[0] != first))
 
 
 def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
@@ -102,7 +117,7 @@ def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
 def _difference(source: Source, file: str, line: int) -> Site | None:
     """The statement whose value the backward at a line takes: where the loss is computed by hand."""
     module = source.module(file)
-    statement = module.statement_at(line) if module is not None else None
+    statement = module.statement_with(line, "backward") if module is not None else None
     if module is None or statement is None:
         return None
     for node in ast.walk(statement):
@@ -150,34 +165,70 @@ def _count(shape: tuple[int, ...]) -> int:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Give the targets the shape of the outputs."""
+    """Give the targets the shape of the outputs, at every loss where they differ."""
     title = "give both the same shape, e.g. target.view_as(output)"
-    site, subject = finding.site, finding.subject
-    if site is None or not isinstance(subject, tuple):
-        return [Remedy(title, "safe")]
-    found = loss_call(source, site.file, site.line)
-    if found is not None:
-        module, call = found
-        output, target = argument(call, 0, "input"), argument(call, 1, "target")
-        if output is not None and target is not None and isinstance(target, (ast.Name, ast.Attribute)):
-            text = f"{module.segment(target)}.view_as({module.segment(output)})"
-            if isinstance(output, (ast.Name, ast.Attribute)):
-                return [Remedy(title, "safe", (module.replace(target, text),))]
-            shape = "1" if len(subject[0]) > 1 else "-1"
-            change = f".unsqueeze({shape})" if len(subject[0]) > len(subject[1]) else ".squeeze(-1)"
-            return [Remedy(title, "safe", (module.replace(target, module.segment(target) + change),))]
-    return [_by_hand_remedy(source, site, title)]
+    site = finding.site
+    meetings = finding.subject if isinstance(finding.subject, tuple) else ()
+    edits: list[Edit] = []
+    for place, output, target in meetings:
+        found = loss_call(source, place.file, place.line) if place is not None else None
+        if found is not None and target is not None:
+            edits += _alike(found[0], found[1], output, target)
+    if edits:
+        return [Remedy(f"give the targets the outputs' shape {list(meetings[0][1])}", "safe", tuple(edits))]
+    if site is not None and meetings:
+        edits = _by_hand_edits(source, site, meetings[0][1])
+    return [Remedy(title, "safe", tuple(edits))]
 
 
-def _by_hand_remedy(source: Source, site: Site, title: str) -> Remedy:
+def _alike(module: Module, call: ast.Call, output: tuple[int, ...], target: tuple[int, ...]) -> list[Edit]:
+    """The target's shape changed where a loss is called with both."""
+    given, wanted = argument(call, 0, "input"), argument(call, 1, "target")
+    if given is None or wanted is None:
+        return []
+    if isinstance(given, (ast.Name, ast.Attribute)) and _count(output) == _count(target):
+        change = f".view_as({module.segment(given)})"
+    elif (*target, 1) == output:
+        change = ".unsqueeze(1)" if len(output) == 2 else ".unsqueeze(-1)"
+    elif (*output, 1) == target:
+        change = ".squeeze(-1)"
+    elif _count(output) == _count(target):
+        change = f".reshape({', '.join(['-1', *map(str, output[1:])])})"
+    else:
+        return []
+    return [*parts(module, wanted, "", change)]
+
+
+def _by_hand_edits(source: Source, site: Site, output: tuple[int, ...]) -> list[Edit]:
+    """The target's shape changed in the difference of a loss that is written by hand."""
     module = source.module(site.file)
     statement = module.statement_at(site.line) if module is not None else None
-    for node in ast.walk(statement) if statement is not None else ():
-        if isinstance(node, ast.BinOp) and isinstance(node.left, ast.Name) and isinstance(node.right, ast.Name):
-            assert module is not None
-            left, right = node.left.id, node.right.id
-            return Remedy(title, "safe", (module.replace(node.right, f"{right}.view_as({left})"),))
-    return Remedy(title, "safe")
+    if module is None or statement is None:
+        return []
+    found = [node for node in ast.walk(statement) if isinstance(node, ast.BinOp) and not _plain(node)]
+    found.sort(key=lambda node: not isinstance(node.op, ast.Sub))
+    for node in found:
+        left, right = _is_output(source, module, node.left), _is_output(source, module, node.right)
+        if max(left, right) or all(isinstance(side, ast.Name) for side in (node.left, node.right)):
+            given, wanted = (node.left, node.right) if left >= right else (node.right, node.left)
+            shape = ", ".join(["-1", *map(str, output[1:])])
+            change = f".view_as({given.id})" if isinstance(given, ast.Name) else f".reshape({shape})"
+            return [*parts(module, wanted, "", change)]
+    return []
+
+
+def _plain(node: ast.BinOp) -> bool:
+    return any(isinstance(side, ast.Constant) for side in (node.left, node.right)) or isinstance(node.op, ast.Pow)
+
+
+def _is_output(source: Source, module: Module, node: ast.expr) -> int:
+    """How surely an expression comes from a model: 2 for a module's call, 1 for the script's own arithmetic."""
+    trail = output_of(source, module, node)
+    if trail.model is not None:
+        return 2
+    return int(
+        any(isinstance(point.node, ast.BinOp) and isinstance(point.node.op, ast.MatMult) for point in trail.points)
+    )
 
 
 CONDITION = Condition(

@@ -46,6 +46,7 @@ import numpy as np
 from ...record import Record, Row, Site
 from ...record.record import Objective, number
 from ...source import Source
+from ...source.stable import stable_operation
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import site_at
 
@@ -136,10 +137,12 @@ def _operation(source: Source, names: tuple[str, ...]) -> Site | None:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The stable form of the operation it was born in."""
+    kind, site = str(finding.subject), finding.site
     title = {**REMEDIES, **BORN_AS}.get(
-        str(finding.subject), "find the first operation whose result is not finite, and use its stable form"
+        kind, "find the first operation whose result is not finite, and use its stable form"
     )
-    return [Remedy(title, "changes-training")]
+    edits = stable_operation(source, site.file, site.line, OPERATIONS.get(kind, kind)) if site is not None else ()
+    return [Remedy(title, "changes-training", edits)]
 
 
 # What the hunt (trials/experiments/origin_of_nonfinite.py) calls the accident -> what mends it
@@ -154,6 +157,8 @@ BORN_AS = {
     "weight": "the weights were not finite before: look at what loads or draws them",
     "growth": "values grew over many steps before they overflowed here: a smaller step, or clipping, stops the growth",
 }
+
+OPERATIONS = {"log": "LogBackward0", "root": "SqrtBackward0", "division": "DivBackward0", "exp": "ExpBackward0"}
 
 
 def suspects(record: Record, source: Source) -> tuple[str, ...]:

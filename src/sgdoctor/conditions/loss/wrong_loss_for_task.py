@@ -42,14 +42,28 @@ Changing from MSE on ids needs K outputs instead of 1, and a new look at the lr:
 from __future__ import annotations
 
 import ast
+from typing import NamedTuple
 
 import numpy as np
 
 from ...record import Progress, Record, Rows
-from ...source import Module, Source
-from ...source.loss import trails
+from ...source import Edit, Module, Source
+from ...source.criterion import CASTING, classified, exchanged, losses_at, stripped, unsquashed
+from ...source.loss import argument, trails
+from ...source.output import output_of
+from ...source.spelling import bracketed
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import judged, loss_site, standing
+
+
+class Subject(NamedTuple):
+    """What the patch needs: the kind of target, (file, line) of the losses, classes, axes of the target."""
+
+    kind: str
+    places: tuple[tuple[str, int], ...]
+    classes: int
+    axes: int
+
 
 REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
@@ -78,7 +92,8 @@ def in_run(
             or _continuous(entry, samples)
         )
         if said is not None:
-            yield Finding(loss_site(record, entry), (Evidence(said[0], "label_counts"),), said[1], subject=said[2])
+            subject = _subject(record, entry, samples, said[2])
+            yield Finding(loss_site(record, entry), (Evidence(said[0], "label_counts"),), said[1], subject=subject)
 
 
 def _class_ids(
@@ -171,14 +186,63 @@ def _continuous(entry: Progress, samples: Rows) -> tuple[str, float, str] | None
     return text + f", but values to be predicted; {standing(entry)}", 0.85, "continuous"
 
 
+def _subject(record: Record, entry: Progress, samples: Rows, kind: str) -> Subject:
+    """All losses that are called with such targets, in validation too."""
+    own = record.calls.get(entry.call) if entry.call is not None else None
+    shape = ((own or {}).get("target") or {}).get("shape") or []
+    alike = [call for call in record.calls.values() if call.get("fn") == entry.fn]
+    axes = [call for call in alike if len((call.get("target") or {}).get("shape") or []) == len(shape)]
+    sites = [loss_site(record, entry), *(record.site(call.get("site")) for call in axes)]
+    places = tuple(dict.fromkeys((site.file, site.line) for site in sites if site is not None))
+    high = float(np.nanmax(samples.column("target.max")))
+    return Subject(kind, places, int(high) + 1 if np.isfinite(high) else 0, len(shape))
+
+
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The loss that fits."""
-    words = {
-        "classes": "CrossEntropyLoss with one output a class and integer targets",
-        "one-hot": "CrossEntropyLoss on the class ids (argmax of the one-hot rows)",
-        "continuous": "MSELoss or SmoothL1Loss",
-    }
-    return [Remedy(f"use {words.get(str(finding.subject), 'the loss that fits the target')}", "changes-training")]
+    subject = finding.subject
+    if not isinstance(subject, Subject):
+        return [Remedy("use the loss that fits the target", "changes-training")]
+    if subject.kind == "classes":
+        title = f"use CrossEntropyLoss with {subject.classes} outputs, one a class, and integer targets"
+        return [Remedy(title, "changes-training", classified(source, subject.places, subject.classes, subject.axes))]
+    if subject.kind == "one-hot":
+        title = "use CrossEntropyLoss on the class ids (argmax of the one-hot rows)"
+        return [Remedy(title, "changes-training", _on_ids(source, subject))]
+    losses = losses_at(source, subject.places)
+    edits = exchanged(source, losses, "mse_loss", "MSELoss") or []
+    if edits:
+        edits += _off(source, losses, ("softmax", "Softmax", "log_softmax", "LogSoftmax"))
+    return [Remedy("use MSELoss or SmoothL1Loss: the targets are values", "changes-training", tuple(edits))]
+
+
+def _on_ids(source: Source, subject: Subject) -> tuple[Edit, ...]:
+    """Cross-entropy of what `one_hot` was made of, or of the rows' argmax."""
+    losses = losses_at(source, subject.places)
+    edits = exchanged(source, losses, "cross_entropy", "CrossEntropyLoss")
+    if not losses or edits is None:
+        return ()
+    for module, call in losses:
+        target = argument(call, 1, "target")
+        if target is None:
+            return ()
+        rows = stripped(module, target, CASTING)
+        if isinstance(rows, ast.Call) and module.dotted(rows.func).endswith("functional.one_hot") and rows.args:
+            ids = rows.args[0]
+            edits.append(module.replace(target, module.segment(ids)))
+        else:
+            edits.append(module.replace(target, f"{bracketed(module, rows)}.argmax(dim=1)"))
+    squashing = ("softmax", "Softmax", "sigmoid", "Sigmoid", "relu", "ReLU")
+    return (*edits, *_off(source, losses, squashing))
+
+
+def _off(source: Source, losses: list[tuple[Module, ast.Call]], names: tuple[str, ...]) -> list[Edit]:
+    """What squashes the outputs, taken off the way to these losses."""
+    found: list[Edit] = []
+    for module, call in losses:
+        output = argument(call, 0, "input")
+        found += unsquashed(output_of(source, module, output), names) if output is not None else []
+    return list(dict.fromkeys(found))
 
 
 CONDITION = Condition(
