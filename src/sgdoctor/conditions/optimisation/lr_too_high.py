@@ -42,16 +42,19 @@ Smaller batch than the recipe's: scale the lr down with it (linearly for SGD). T
 
 from __future__ import annotations
 
-import ast
+from typing import NamedTuple
 
 import numpy as np
 
 from ...record import Progress, Record
 from ...record.steps import Steps
-from ...source import Edit, Source
+from ...source import Source
+from ...source.rates import scale, scale_by_hand, written
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import judged, middle, standing, steps_of
 
+ADAPTIVE_STEP = 0.015  # |change| / |weight| of the first steps; healthy runs of the clinic with Adam: 0.01 to 0.03
+GRADIENT_STEP = 0.05  # the same with SGD, whose steps shrink with the gradient: 0.005 to 0.1
 EARLY = 8  # sampled steps, from the first, in which a far too large step shows before everything has saturated
 
 
@@ -122,37 +125,48 @@ def _finding(entry: Progress, steps: Steps, jump: float, overshoot: float, agree
                 1.0,
             ),
         )
-    return Finding(
-        steps.optimizer.site, tuple(evidence), 0.9 if jump > 1 or swings else 0.8, subject=max(steps.optimizer.lr)
-    )
+    rate = Rate(max(steps.optimizer.lr), _factors(steps), by_hand=False)
+    return Finding(steps.optimizer.site, tuple(evidence), 0.9 if jump > 1 or swings else 0.8, subject=rate)
+
+
+class Rate(NamedTuple):
+    """The learning rate that a run had (None: unknown), and what to multiply it with, best first."""
+
+    value: float | None
+    factors: tuple[float, ...]
+    by_hand: bool  # no optimizer: `w -= lr * w.grad`
+
+
+def _factors(steps: Steps) -> tuple[float, ...]:
+    """Factors that bring the first steps to a usual size, and those around it."""
+    assert steps.optimizer is not None
+    first = middle(steps.ratios[:3])
+    largest = np.nanmax([first, _largest(steps)]) if np.isfinite(first) else float("nan")
+    usual = ADAPTIVE_STEP if steps.optimizer.adaptive else GRADIENT_STEP
+    factor = usual / float(largest) if np.isfinite(largest) and largest > 0 else 0.1
+    factor = float(f"{min(0.1, max(1e-12, factor)):.0e}")
+    return (factor, factor / 10, min(0.3, factor * 5))
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A smaller rate."""
-    rate = finding.subject if isinstance(finding.subject, float) else None
-    words = (
-        f"lower the learning rate: try {rate / 10:.1g}, then {rate / 100:.1g}" if rate else "lower the learning rate"
-    )
-    return [Remedy(words, "changes-training", number_edits(finding, source, rate, 0.1))]
+    return changed_rate(finding, source, "lower")
 
 
-def number_edits(finding: Finding, source: Source, rate: float | None, factor: float) -> tuple[Edit, ...]:
-    """The literal learning rate at the optimizer's line times `factor`; none where it is no literal there."""
-    site = finding.site
-    module = source.module(site.file) if site is not None else None
-    if module is None or site is None or rate is None:
-        return ()
-    statement = module.statement_at(site.line)
-    literals = (
-        [
-            node
-            for node in ast.walk(statement)
-            if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and float(node.value) == rate
-        ]
-        if statement is not None
-        else []
-    )
-    return (module.replace(literals[0], f"{rate * factor:.6g}"),) if len(literals) == 1 else ()
+def changed_rate(finding: Finding, source: Source, verb: str) -> list[Remedy]:
+    """A remedy for each factor of the rate that the finding is about."""
+    rate, site = finding.subject, finding.site
+    if not isinstance(rate, Rate) or site is None:
+        return [Remedy(f"{verb} the learning rate tenfold, and again", "changes-training")]
+    found = []
+    for factor in rate.factors:
+        if rate.by_hand:
+            edits = scale_by_hand(source, site.file, site.line, factor)
+        else:
+            edits = scale(source, site.file, site.line, rate.value, factor)
+        known = f" from {rate.value:.3g} to {written(rate.value * factor)}" if rate.value else f" {factor:.3g} times"
+        found.append(Remedy(f"{verb} the learning rate{known}", "changes-training", edits))
+    return found
 
 
 CONDITION = Condition(

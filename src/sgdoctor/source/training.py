@@ -1,0 +1,247 @@
+"""The training loop of a script: what its optimizer and model are called at a line, and where a call belongs."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from .edits import Edit
+from .module import Function, Module, Source
+from .numbers import calls_of
+
+REPEATED = (ast.If, ast.For, ast.While, ast.AsyncFor)
+Method = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def body_of(module: Module, statement: ast.stmt) -> list[ast.stmt]:
+    """The block that a statement stands in."""
+    for _, value in ast.iter_fields(module.parents[statement]):
+        if isinstance(value, list) and statement in value:
+            return value
+    return [statement]
+
+
+def statement_of(module: Module, node: ast.AST) -> ast.stmt | None:
+    """The innermost statement around a node."""
+    found = node if isinstance(node, ast.stmt) else module.enclosing(node, ast.stmt)
+    return found if isinstance(found, ast.stmt) else None
+
+
+def function_of(module: Module, node: ast.AST) -> Function | None:
+    """The innermost function around a node."""
+    found = module.enclosing(node, *Method)
+    return found if isinstance(found, (ast.FunctionDef, ast.AsyncFunctionDef)) else None
+
+
+def method_calls(module: Module, scope: ast.AST, name: str) -> list[ast.Call]:
+    """Calls of a method by its name, in source order."""
+    found = [
+        node
+        for node in ast.walk(scope)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == name
+    ]
+    return sorted(found, key=lambda call: (call.end_lineno or call.lineno, call.end_col_offset or 0))
+
+
+def receiver(module: Module, call: ast.Call) -> str:
+    """`opt` of `opt.step()`."""
+    return module.segment(call.func.value) if isinstance(call.func, ast.Attribute) else ""
+
+
+def name_at(source: Source, file: str, line: int, module: Module, node: ast.AST) -> str | None:
+    """What the value that is assigned or returned at `file`:`line` is called where `node` stands; None: not visible."""
+    return next(_names_at(source, file, line, module, node), None)
+
+
+def _names_at(source: Source, file: str, line: int, module: Module, node: ast.AST) -> Iterator[str]:
+    made = source.module(file)
+    for at, target in _targets(source, made, line) if made is not None else ():
+        yield from _visible(source, at, target, module, node)
+
+
+def _targets(source: Source, module: Module, line: int) -> Iterator[tuple[Module, ast.expr]]:
+    """The targets that a value made at a line is assigned to; through `return`, those of the function's callers."""
+    statement = module.statement_at(line)
+    if isinstance(statement, ast.Assign):
+        for target in statement.targets:
+            part = _part(target, statement.value, line)
+            if part is not None:
+                yield module, part
+    elif isinstance(statement, ast.AnnAssign):
+        yield module, statement.target
+    elif isinstance(statement, ast.Return):
+        function = function_of(module, statement)
+        for at, call in calls_of(source, module, function) if function is not None else ():
+            outer = at.parents.get(call)
+            if isinstance(outer, ast.Assign):
+                place = statement.value.elts if isinstance(statement.value, ast.Tuple) else []
+                index = next((i for i, each in enumerate(place) if each.lineno <= line <= (each.end_lineno or 0)), 0)
+                for target in outer.targets:
+                    if isinstance(target, ast.Tuple) and place:
+                        yield at, target.elts[min(index, len(target.elts) - 1)]
+                    elif not place:
+                        yield at, target
+
+
+def _part(target: ast.expr, value: ast.expr, line: int) -> ast.expr | None:
+    """The name beside the part of a tuple that stands at a line."""
+    if not isinstance(target, ast.Tuple):
+        return target
+    if not isinstance(value, ast.Tuple) or len(value.elts) != len(target.elts):
+        return None
+    parts = [name for name, part in zip(target.elts, value.elts) if part.lineno <= line <= (part.end_lineno or line)]
+    return parts[0] if len(parts) == 1 else None
+
+
+def _visible(source: Source, at: Module, target: ast.expr, module: Module, node: ast.AST) -> Iterator[str]:
+    text = at.segment(target)
+    home, here = function_of(at, target), function_of(module, node)
+    if isinstance(target, ast.Attribute):
+        if at is module and at.enclosing(target, ast.ClassDef) is module.enclosing(node, ast.ClassDef):
+            yield text
+        return
+    if at is module and (home is None or home is here or home in _around(module, node)):
+        yield text
+        return
+    owner = module.enclosing(here, ast.ClassDef) if here is not None else None
+    if here is not None:
+        yield from _passed(source, at, text, home, module, here)
+    if isinstance(owner, ast.ClassDef):
+        made = [each for each in owner.body if isinstance(each, Method) and each.name == "__init__"]
+        for parameter in _passed(source, at, text, home, module, made[0]) if made else ():
+            for each in ast.walk(made[0]):
+                if isinstance(each, ast.Assign) and module.segment(each.value) == parameter:
+                    yield module.segment(each.targets[0])
+
+
+def _around(module: Module, node: ast.AST) -> list[ast.AST]:
+    found, current = [], module.parents.get(node)
+    while current is not None:
+        found.append(current)
+        current = module.parents.get(current)
+    return found
+
+
+def _passed(
+    source: Source, at: Module, text: str, home: Function | None, module: Module, function: Function
+) -> Iterator[str]:
+    """The parameters of a function that get the value called `text` in `home` from a call in there."""
+    names = [each.arg for each in function.args.args]
+    offset = 1 if names[:1] in (["self"], ["cls"]) else 0
+    for other, call in calls_of(source, module, function):
+        if other is not at or (home is not None and home not in _around(at, call)):
+            continue
+        for index, part in enumerate(call.args):
+            if at.segment(part) == text and index + offset < len(names):
+                yield names[index + offset]
+        for keyword in call.keywords:
+            if keyword.arg and at.segment(keyword.value) == text:
+                yield keyword.arg
+
+
+def shared_block(module: Module, first: ast.stmt, second: ast.stmt) -> tuple[ast.stmt, ast.stmt] | None:
+    """The statements around two statements that stand in one block; None where no block holds both."""
+    outer = {id(node): node for node in [first, *_around(module, first)]}
+    current: ast.AST = second
+    while current in module.parents:
+        parent = module.parents[current]
+        if id(parent) in outer and isinstance(current, ast.stmt):
+            inner = next(node for node in outer.values() if module.parents.get(node) is parent)
+            return (inner, current) if isinstance(inner, ast.stmt) else None
+        current = parent
+    return None
+
+
+def is_repeated(module: Module, statement: ast.stmt, within: ast.stmt) -> bool:
+    """Whether a condition or a loop stands between a statement and one around it."""
+    current: ast.AST = statement
+    while current is not within:
+        if isinstance(current, REPEATED) and current is not statement:
+            return True
+        current = module.parents[current]
+    return isinstance(within, REPEATED)
+
+
+def first_backward(module: Module, backward: ast.stmt) -> ast.stmt:
+    """The first statement with a backward in the block of one, behind the last step before it: of several losses."""
+    body = body_of(module, backward)
+    found = backward
+    for statement in reversed(body[: body.index(backward)]):
+        if method_calls(module, statement, "step"):
+            break
+        if method_calls(module, statement, "backward") and not isinstance(statement, (*REPEATED, *Method)):
+            found = statement
+    return found
+
+
+def last_on_gradients(module: Module, backward: ast.stmt) -> ast.stmt:
+    """The last statement of a block that works on gradients after backward: unscaling, clipping; else the backward."""
+    body = body_of(module, backward)
+    found = backward
+    for statement in body[body.index(backward) + 1 :]:
+        calls = [each for each in ast.walk(statement) if isinstance(each, ast.Call)]
+        names = {module.dotted(call.func).rpartition(".")[2] for call in calls}
+        if names & {"backward", "unscale_", "clip_grad_norm_", "clip_grad_value_", "clip_grad_norm"}:
+            found = statement
+    return found
+
+
+def step_calls(module: Module, scope: ast.AST, known: str | None = None) -> list[tuple[ast.Call, str]]:
+    """(call, name of the optimizer) of steps in a scope, those of the optimizer called `known` first."""
+    found = []
+    for call in method_calls(module, scope, "step"):
+        name = receiver(module, call)
+        # Only chooses whose name stands in the patch: schedulers and environments step as well.
+        if call.args and "scal" in name.lower():
+            name = module.segment(call.args[0])
+        elif any(part in name.lower() for part in ("sched", "env", "scal", "accelerator", "prof")):
+            continue
+        found.append((call, name))
+    return sorted(found, key=lambda pair: pair[1] != known)
+
+
+def clear_before(module: Module, backward: ast.stmt, step: ast.Call | None, name: str) -> Edit:
+    """`name`.zero_grad() where a window of gradients begins: in front of backward, or behind a step that has its own
+    condition or loop (accumulation, several optimizers)."""
+    text = f"{name}.zero_grad()"
+    statement = statement_of(module, step) if step is not None else None
+    if statement is None:
+        return module.insert_before(first_backward(module, backward), text)
+    shared = shared_block(module, backward, statement)
+    if shared is None or any(is_repeated(module, s, at) for s, at in zip((backward, statement), shared)):
+        return module.insert_after(statement, text)
+    return module.insert_before(first_backward(module, backward), text)
+
+
+def clear_by_hand(module: Module, line: int) -> list[Edit]:
+    """`w.grad = None` behind each `w -= lr * w.grad` of the function at a line."""
+    edits, seen = [], set()
+    for statement in ast.walk(module.function_at(line) or module.tree):
+        if not isinstance(statement, (ast.AugAssign, ast.Assign, ast.Expr)):
+            continue
+        target = _updated(statement)
+        tensors = {module.segment(node.value) for node in gradients_in(statement)}
+        if target is None or len(tensors) != 1:
+            continue
+        name = tensors.pop().removesuffix(".data")
+        same = module.segment(target).removesuffix(".data").removesuffix(".copy_").removesuffix(".data") == name
+        if same and name not in seen:
+            seen.add(name)
+            edits.append(module.insert_after(statement, f"{name}.grad = None"))
+    return edits
+
+
+def gradients_in(node: ast.AST) -> list[ast.Attribute]:
+    """The `w.grad` in a piece of source."""
+    return [part for part in ast.walk(node) if isinstance(part, ast.Attribute) and part.attr == "grad"]
+
+
+def _updated(statement: ast.AugAssign | ast.Assign | ast.Expr) -> ast.expr | None:
+    """The tensor that a statement changes."""
+    if isinstance(statement, ast.AugAssign):
+        return statement.target
+    if isinstance(statement, ast.Assign):
+        return statement.targets[0]
+    call = statement.value
+    inplace = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr.endswith("_")
+    return call.func.value if inplace and isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else None
