@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from .edits import Edit
 from .module import Function, Module, Source
 from .numbers import calls_of
+from .rates import optimizer_call
 
 REPEATED = (ast.If, ast.For, ast.While, ast.AsyncFor)
 Method = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -245,3 +246,50 @@ def _updated(statement: ast.AugAssign | ast.Assign | ast.Expr) -> ast.expr | Non
     call = statement.value
     inplace = isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr.endswith("_")
     return call.func.value if inplace and isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) else None
+
+
+def model_of(source: Source, file: str, line: int) -> tuple[Module, ast.stmt, str] | None:
+    """(file, statement, model) of the optimizer built at a line: `net` of `Adam(net.parameters())`."""
+    found = optimizer_call(source, file, line)
+    if found is None:
+        return None
+    module, call = found
+    statement = statement_of(module, call)
+    owners = [receiver(module, each) for each in method_calls(module, call, "parameters")]
+    owners = owners or [receiver(module, each) for each in method_calls(module, statement or call, "parameters")]
+    return (module, statement, owners[0]) if owners and statement is not None else None
+
+
+def clip(source: Source, file: str, line: int, built: tuple[str, int] | None, limit: str) -> list[Edit]:
+    """clip_grad_norm_ behind the backward at a line, unscaled first where a scaler is used."""
+    module = source.module(file)
+    backward = module.statement_with(line, "backward") if module is not None else None
+    if module is None or backward is None:
+        return []
+    name = name_at(source, *built, module, backward) if built is not None else None
+    steps = step_calls(module, function_of(module, backward) or module.tree, name)
+    name = name or (steps[0][1] if steps else None)
+    found = model_of(source, *built) if built is not None else None
+    model = found[2] if found is not None and function_of(found[0], found[1]) is function_of(module, backward) else None
+    if name is None and model is None:
+        return []
+    parameters = f"{model}.parameters()" if model else f'[p for g in {name}.param_groups for p in g["params"]]'
+    lines = [f"{reach(module, 'utils')}.clip_grad_norm_({parameters}, {limit})"]
+    scalers = method_calls(module, backward, "scale")
+    if scalers and name is not None:
+        lines.insert(0, f"{receiver(module, scalers[0])}.unscale_({name})")
+    statement = statement_of(module, steps[0][0]) if steps else None
+    shared = shared_block(module, backward, statement) if statement is not None else None
+    if statement is not None and shared is not None and is_repeated(module, statement, shared[1]):
+        return [module.insert_before(statement, text) for text in lines]
+    return [module.insert_after(last_on_gradients(module, backward), text) for text in lines]
+
+
+def reach(module: Module, name: str) -> str:
+    """A name under which a file reaches a part of torch.nn: `nn.ReLU`, `torch.nn.init`, `F` for functional."""
+    bound = {path: local for local, path in module.names.items()}
+    if f"torch.nn.{name}" in bound:
+        return bound[f"torch.nn.{name}"]
+    if "torch.nn" in bound:
+        return f"{bound['torch.nn']}.{name}"
+    return f"{bound.get('torch', 'torch')}.nn.{name}"
