@@ -95,8 +95,11 @@ def _alike(module: Module, each: ast.Call, call: ast.Call) -> bool:
     if tensor is None or other is None:
         return False
     methods = module.dotted(call.func).startswith("?")
-    rest = [module.segment(part) for part in (call.args if methods else call.args[1:])]
-    mine = [module.segment(part) for part in (each.args if methods else each.args[1:])]
+    rest, mine = (
+        [module.segment(part) for part in (one.args if methods else one.args[1:])]
+        + [module.segment(part.value) for part in one.keywords]
+        for one in (call, each)
+    )
     return each is call or (kind_of(module, tensor) == kind_of(module, other) and rest == mine)
 
 

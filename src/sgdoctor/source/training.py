@@ -293,3 +293,20 @@ def reach(module: Module, name: str) -> str:
     if "torch.nn" in bound:
         return f"{bound['torch.nn']}.{name}"
     return f"{bound.get('torch', 'torch')}.nn.{name}"
+
+
+def move_behind(module: Module, statements: list[ast.stmt], target: ast.stmt) -> list[Edit]:
+    """Statements taken from their places and put behind another, in order."""
+    edits = [module.delete(each) for each in statements]
+    return [*edits, *(module.insert_after(target, wording(module, each, target)) for each in statements)]
+
+
+def wording(module: Module, statement: ast.stmt, target: ast.stmt) -> str:
+    """The text of a statement, with the comment behind it where both it and `target` have lines of their own."""
+    text = module.segment(statement)
+    lines = [(module.span(each), each) for each in (statement, target)]
+    alone = all(not module.lines[span[0] - 1][: span[1]].strip() for span, _ in lines)
+    tails = [module.lines[span[2] - 1][span[3] :].strip() for span, _ in lines]
+    if alone and tails[0].startswith("#") and not tails[1].startswith(";"):
+        return f"{text}  {tails[0]}"
+    return text

@@ -45,7 +45,7 @@ import ast
 
 from ...record import Record, Site
 from ...source import Module, Source
-from ...source.training import body_of, first_backward, is_repeated, shared_block, step_calls
+from ...source.training import body_of, first_backward, is_repeated, shared_block, step_calls, wording
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of
 from .missing_zero_grad import zero_edits
@@ -100,13 +100,15 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     shared = shared_block(module, first, moved) if first is not None and first is not moved else None
     if first is not None and shared is not None and shared[1] is moved and not is_repeated(module, first, shared[0]):
         target = first_backward(module, first)
-        return [Remedy(title, "safe", (module.delete(moved), module.insert_before(target, module.segment(moved))))]
+        return [
+            Remedy(title, "safe", (module.delete(moved), module.insert_before(target, wording(module, moved, target))))
+        ]
     if behind is not None:
-        after = module.insert_after(behind, module.segment(moved))
+        after = module.insert_after(behind, wording(module, moved, behind))
         return [Remedy("move zero_grad() behind step()", "safe", (module.delete(moved), after))]
     known = first is not None and isinstance(built, Site)
-    new = zero_edits(source, module, backward, built) if known else ()
-    return [Remedy(title, "safe", (module.delete(moved), *new) if new else ())]
+    added = zero_edits(source, module, backward, built) if known else ()
+    return [Remedy(title, "safe", (module.delete(moved), *added) if added else ())]
 
 
 def _whole(module: Module, statement: ast.stmt | None) -> ast.stmt | None:

@@ -45,6 +45,7 @@ import numpy as np
 
 from ...record import Record
 from ...source import Source
+from ...source.holdings import complete
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from .missing_step import STILL
 
@@ -89,7 +90,8 @@ def in_run(
                 0.0,
             )
         )
-    yield Finding(stepped[-1].site, tuple(evidence), 0.95, layer=record.parameters[forgotten[0]].layer)
+    layer = record.parameters[forgotten[0]].layer
+    yield Finding(stepped[-1].site, tuple(evidence), 0.95, layer=layer, subject=tuple(names))
 
 
 def _forgotten(record: Record, held: set[int], min_samples: int) -> list[int]:
@@ -123,7 +125,10 @@ def _listed(names: list[str]) -> str:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Build it after the model is complete, over all of it."""
     title = "build the optimizer after the last change of the model, over all parameters that should learn"
-    return [Remedy(title, "changes-training")]
+    names = [str(name) for name in finding.subject] if isinstance(finding.subject, tuple) else []
+    site = finding.site
+    edits = complete(source, site.file, site.line, names) if site is not None else []
+    return [Remedy(title, "changes-training", tuple(edits))]
 
 
 CONDITION = Condition(
