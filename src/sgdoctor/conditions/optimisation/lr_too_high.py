@@ -47,6 +47,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...record import Progress, Record
+from ...record.record import number
 from ...record.steps import Steps
 from ...source import Source
 from ...source.rates import scale, scale_by_hand, written
@@ -142,7 +143,10 @@ def _factors(steps: Steps) -> tuple[float, ...]:
     assert steps.optimizer is not None
     first = middle(steps.ratios[:3])
     largest = np.nanmax([first, _largest(steps)]) if np.isfinite(first) else float("nan")
-    usual = ADAPTIVE_STEP if steps.optimizer.adaptive else GRADIENT_STEP
+    momentum = max((number(group.get("momentum")) for group in steps.optimizer.groups), default=0.0)
+    # Momentum has not gathered in the first steps: later ones are up to 1 / (1 - momentum) times as long.
+    damped = min(1.0, 3 * (1 - momentum)) if 0 < momentum < 1 else 1.0
+    usual = ADAPTIVE_STEP if steps.optimizer.adaptive else GRADIENT_STEP * damped
     factor = usual / float(largest) if np.isfinite(largest) and largest > 0 else 0.1
     factor = float(f"{min(0.1, max(1e-12, factor)):.0e}")
     return (factor, factor / 10, min(0.3, factor * 5))
