@@ -154,7 +154,7 @@ def _models(source: Source, module: Module, place: ast.expr, missing: list[str])
     found = []
     for scope in (each for each in scopes if each is not None):
         for node in ast.walk(scope):
-            if not isinstance(node, ast.Assign) or node.lineno > place.lineno:
+            if not isinstance(node, ast.Assign) or node.lineno > place.lineno or not tops:
                 continue
             if function_of(module, node) not in (scope, None) and not _is_attribute(node):
                 continue

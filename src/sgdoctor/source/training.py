@@ -55,53 +55,46 @@ def name_at(source: Source, file: str, line: int, module: Module, node: ast.AST)
 
 
 def _names_at(source: Source, file: str, line: int, module: Module, node: ast.AST) -> Iterator[str]:
-    made = source.module(file)
-    for at, target in _targets(source, made, line) if made is not None else ():
-        yield from _visible(source, at, target, module, node)
+    found = optimizer_call(source, file, line)
+    if found is not None:
+        for at, holder in _holders(source, *found):
+            yield from _visible(source, at, holder, module, node)
 
 
-def _targets(source: Source, module: Module, line: int) -> Iterator[tuple[Module, ast.expr]]:
-    """The targets that a value made at a line is assigned to; through `return`, those of the function's callers."""
-    statement = module.statement_at(line)
-    if isinstance(statement, ast.Assign):
-        for target in statement.targets:
-            part = _part(target, statement.value, line)
-            if part is not None:
-                yield module, part
-    elif isinstance(statement, ast.AnnAssign):
-        yield module, statement.target
-    elif isinstance(statement, ast.Return):
-        function = function_of(module, statement)
+def _holders(source: Source, module: Module, value: ast.expr) -> Iterator[tuple[Module, ast.expr]]:
+    """The targets that a value is assigned to; the value itself where it is an argument; through `return`, those of
+    the function's callers."""
+    outer = module.parents.get(value)
+    if isinstance(outer, ast.Assign):
+        yield from ((module, target) for target in outer.targets)
+    elif isinstance(outer, (ast.AnnAssign, ast.NamedExpr)):
+        yield module, outer.target
+    elif isinstance(outer, (ast.Call, ast.keyword)):
+        yield module, value
+    elif isinstance(outer, (ast.IfExp, ast.BoolOp)):
+        yield from _holders(source, module, outer)
+    elif isinstance(outer, ast.Tuple):
+        index = outer.elts.index(value)
+        for at, target in _holders(source, module, outer):
+            if isinstance(target, ast.Tuple) and index < len(target.elts):
+                yield at, target.elts[index]
+    elif isinstance(outer, ast.Return):
+        function = function_of(module, outer)
         for at, call in calls_of(source, module, function) if function is not None else ():
-            outer = at.parents.get(call)
-            if isinstance(outer, ast.Assign):
-                place = statement.value.elts if isinstance(statement.value, ast.Tuple) else []
-                index = next((i for i, each in enumerate(place) if each.lineno <= line <= (each.end_lineno or 0)), 0)
-                for target in outer.targets:
-                    if isinstance(target, ast.Tuple) and place:
-                        yield at, target.elts[min(index, len(target.elts) - 1)]
-                    elif not place:
-                        yield at, target
+            if call is not value:
+                yield from _holders(source, at, call)
 
 
-def _part(target: ast.expr, value: ast.expr, line: int) -> ast.expr | None:
-    """The name beside the part of a tuple that stands at a line."""
-    if not isinstance(target, ast.Tuple):
-        return target
-    if not isinstance(value, ast.Tuple) or len(value.elts) != len(target.elts):
-        return None
-    parts = [name for name, part in zip(target.elts, value.elts) if part.lineno <= line <= (part.end_lineno or line)]
-    return parts[0] if len(parts) == 1 else None
-
-
-def _visible(source: Source, at: Module, target: ast.expr, module: Module, node: ast.AST) -> Iterator[str]:
-    text = at.segment(target)
-    home, here = function_of(at, target), function_of(module, node)
-    if isinstance(target, ast.Attribute):
-        if at is module and at.enclosing(target, ast.ClassDef) is module.enclosing(node, ast.ClassDef):
+def _visible(source: Source, at: Module, holder: ast.expr, module: Module, node: ast.AST) -> Iterator[str]:
+    """The names that reach `node` of what is assigned to, or handed over as, `holder`."""
+    text = at.segment(holder)
+    home, here = function_of(at, holder), function_of(module, node)
+    handed = isinstance(holder, ast.Call)
+    if isinstance(holder, ast.Attribute):
+        if at is module and at.enclosing(holder, ast.ClassDef) is module.enclosing(node, ast.ClassDef):
             yield text
         return
-    if at is module and (home is None or home is here or home in _around(module, node)):
+    if not handed and at is module and (home is None or home is here or home in _around(module, node)):
         yield text
         return
     owner = module.enclosing(here, ast.ClassDef) if here is not None else None
@@ -185,6 +178,15 @@ def last_on_gradients(module: Module, backward: ast.stmt) -> ast.stmt:
         if names & {"backward", "unscale_", "clip_grad_norm_", "clip_grad_value_", "clip_grad_norm"}:
             found = statement
     return found
+
+
+def cleared_name(module: Module, node: ast.AST) -> str | None:
+    """`opt` of the `opt.zero_grad()` in the function around a node, where that is no model's."""
+    scope = function_of(module, node) or module.tree
+    called = {module.segment(each.func) for each in ast.walk(scope) if isinstance(each, ast.Call)}
+    models = called | {receiver(module, each) for each in method_calls(module, scope, "parameters")}
+    names = [receiver(module, each) for each in method_calls(module, scope, "zero_grad")]
+    return next((name for name in names if name not in models), None)
 
 
 def step_calls(module: Module, scope: ast.AST, known: str | None = None) -> list[tuple[ast.Call, str]]:
@@ -306,7 +308,7 @@ def wording(module: Module, statement: ast.stmt, target: ast.stmt) -> str:
     text = module.segment(statement)
     lines = [(module.span(each), each) for each in (statement, target)]
     alone = all(not module.lines[span[0] - 1][: span[1]].strip() for span, _ in lines)
-    tails = [module.lines[span[2] - 1][span[3] :].strip() for span, _ in lines]
-    if alone and tails[0].startswith("#") and not tails[1].startswith(";"):
-        return f"{text}  {tails[0]}"
+    tails = [module.lines[span[2] - 1][span[3] :].rstrip() for span, _ in lines]
+    if alone and tails[0].lstrip().startswith("#") and not tails[1].lstrip().startswith(";"):
+        return text + tails[0]
     return text

@@ -46,7 +46,7 @@ import numpy as np
 from ...record import Record, Site
 from ...record.record import Objective
 from ...source import Module, Source
-from ...source.training import last_on_gradients, method_calls, name_at, receiver
+from ...source.training import cleared_name, last_on_gradients, method_calls, name_at, receiver
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of, site_at
 
@@ -124,7 +124,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     backward = module.statement_with(site.line, "backward")
     if backward is None or not isinstance(built, Site):
         return [Remedy(title, "safe")]
-    name = name_at(source, built.file, built.line, module, backward)
+    name = name_at(source, built.file, built.line, module, backward) or cleared_name(module, backward)
     if name is None:
         return [Remedy(title, "safe")]
     behind = last_on_gradients(module, backward)

@@ -91,7 +91,9 @@ def in_run(
             )
         )
     layer = record.parameters[forgotten[0]].layer
-    yield Finding(stepped[-1].site, tuple(evidence), 0.95, layer=layer, subject=tuple(names))
+    yield Finding(
+        stepped[-1].site, tuple(evidence), 0.95, layer=layer, subject=tuple(_known(record, [*forgotten, *idle]))
+    )
 
 
 def _forgotten(record: Record, held: set[int], min_samples: int) -> list[int]:
@@ -116,6 +118,12 @@ def _forgotten(record: Record, held: set[int], min_samples: int) -> list[int]:
 def _idle(record: Record, held: set[int]) -> list[int]:
     reached = {leaf for objective in record.objectives for leaf in objective.leaves}
     return sorted(held - reached)
+
+
+def _known(record: Record, parameters: list[int]) -> list[str]:
+    """The names that modules give; a replaced layer is known by the name of the one that the optimizer still holds."""
+    names = [record.parameters[p].name for p in parameters if p in record.parameters]
+    return [name for name in names if "[" not in name]
 
 
 def _listed(names: list[str]) -> str:
