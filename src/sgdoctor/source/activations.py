@@ -44,21 +44,30 @@ def _swap(
     module: Module, node: ast.Name | ast.Attribute, call: ast.Call | None, kinds: tuple[str, ...], new: str
 ) -> list[Edit]:
     dotted = module.dotted(node)
-    text = module.segment(node)
     for kind in kinds:
-        if dotted in LAYERS[kind] and isinstance(node, ast.Attribute):
-            return [module.replace(node, f"{module.segment(node.value)}.{LAYER_OF[new]}")]
         if dotted in LAYERS[kind]:
-            return [module.replace(node, reach(module, LAYER_OF[new]))]
-        if dotted in FUNCTIONS[kind]:
-            if dotted.startswith("?") and (call is None or call.args):
-                continue  # a method of something else that is called alike
-            if new == "relu" and dotted.partition(".")[0] in ("torch", "?") and isinstance(node, ast.Attribute):
-                return [module.replace(node, f"{module.segment(node.value)}.relu")]
-            if dotted.startswith("?") and call is not None and isinstance(node, ast.Attribute):
-                return [module.replace(call, f"{reach(module, 'functional')}.{new}({module.segment(node.value)})")]
-            return [module.replace(node, f"{reach(module, 'functional')}.{new}")] if text else []
+            new = LAYER_OF[new]
+            return [
+                _leaf(module, node, new)
+                if isinstance(node, ast.Attribute)
+                else module.replace(node, reach(module, new))
+            ]
+        if dotted not in FUNCTIONS[kind] or (dotted.startswith("?") and (call is None or call.args)):
+            continue  # `?.tanh(x)`: a method of something else that is called alike
+        if isinstance(node, ast.Attribute) and (new == "relu" or "functional" in dotted):
+            return [_leaf(module, node, new)]
+        name = f"{reach(module, 'functional')}.{new}"
+        if not dotted.startswith("?") or call is None or not isinstance(node, ast.Attribute):
+            return [module.replace(node, name)]
+        line, column, *_ = module.span(call)
+        behind = Edit(module.file, *module.span(node.value)[2:], *module.span(call)[2:], ")")
+        return [Edit(module.file, line, column, line, column, f"{name}("), behind]
     return []
+
+
+def _leaf(module: Module, node: ast.Attribute, name: str) -> Edit:
+    """`nn.Tanh` -> `nn.ReLU`: only the last part, since what stands before may be changed itself."""
+    return Edit(module.file, *module.span(node.value)[2:], *module.span(node)[2:], f".{name}")
 
 
 def _names_activation(module: Module, node: ast.Constant) -> bool:

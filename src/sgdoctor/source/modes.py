@@ -15,12 +15,9 @@ LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 def model_called(module: Module, line: int) -> str | None:
     """What is called at a line with a batch: `model` of `model(x)`, `self` of `self(x)` and of `self.forward(x)`."""
-    statement = module.statement_at(line)
-    if statement is None:
-        return None
     calls = [
         node
-        for node in ast.walk(statement)
+        for node in ast.walk(module.tree)
         if isinstance(node, ast.Call) and node.lineno <= line <= (node.end_lineno or node.lineno) and node.args
     ]
     calls.sort(key=lambda call: (abs(call.lineno - line), -call.col_offset))

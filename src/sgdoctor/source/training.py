@@ -95,6 +95,8 @@ def _visible(source: Source, at: Module, holder: ast.expr, module: Module, node:
             yield text
         return
     if not handed and at is module and (home is None or home is here or home in _around(module, node)):
+        if home is None and here is not None:  # what a function is handed goes before a name of the whole file
+            yield from _passed(source, at, text, home, module, here)
         yield text
         return
     owner = module.enclosing(here, ast.ClassDef) if here is not None else None
@@ -310,5 +312,5 @@ def wording(module: Module, statement: ast.stmt, target: ast.stmt) -> str:
     alone = all(not module.lines[span[0] - 1][: span[1]].strip() for span, _ in lines)
     tails = [module.lines[span[2] - 1][span[3] :].rstrip() for span, _ in lines]
     if alone and tails[0].lstrip().startswith("#") and not tails[1].lstrip().startswith(";"):
-        return text + tails[0]
+        return f"{text}{tails[0]}"
     return text
