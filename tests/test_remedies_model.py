@@ -49,7 +49,7 @@ def remedy(condition: str, source: Source, mark: str, subject: object = None) ->
 
 
 RATES = {
-    "keyword": ("o = torch.optim.SGD(net.parameters(), lr=8.0)  # hi", "o = torch.optim.SGD(net.parameters(), lr=0.8)  # hi"),
+    "keyword": ("o = torch.optim.SGD(ps, lr=8.0)  # hi", "o = torch.optim.SGD(ps, lr=0.8)  # hi"),
     "positional": ("opt = torch.optim.Adam(net.parameters(), 8)", "opt = torch.optim.Adam(net.parameters(), 0.8)"),
     "constant": ("RATE = 8.0\nopt = torch.optim.SGD(net.parameters(), lr=RATE)", "RATE = 0.8"),
     "power": ("RATE = 8 * 10 ** 0\nopt = torch.optim.SGD(net.parameters(), lr=RATE)", "RATE = 0.8"),
@@ -72,8 +72,8 @@ RATES = {
         "CFG = {'größe': 8, 'optim': {'lr': 8.0}}\nopt = torch.optim.SGD(net.parameters(), lr=CFG['optim']['lr'])",
         "CFG = {'größe': 8, 'optim': {'lr': 0.8}}",
     ),
-    "spread": ("KW = dict(lr=8.0, nesterov=1)\no = torch.optim.SGD(net.parameters(), **KW)", "KW = dict(lr=0.8, nesterov=1)"),
-    "default": ("def fit(net, lr=8.0):\n    o = torch.optim.SGD(net.parameters(), lr=lr)\nfit(1)", "def fit(net, lr=0.8):"),
+    "spread": ("KW = dict(lr=8.0, nesterov=1)\no = torch.optim.SGD(ps, **KW)", "KW = dict(lr=0.8, nesterov=1)"),
+    "default": ("def fit(net, lr=8.0):\n    o = torch.optim.SGD(ps, lr=lr)\nfit(1)", "def fit(net, lr=0.8):"),
     "argument": (
         "class T:\n    def __init__(self, net, lr=0.1):\n        self.opt = torch.optim.SGD(net.parameters(), lr=lr)\n"
         "T(net, 8.0)",
@@ -84,7 +84,7 @@ RATES = {
         "opt = torch.optim.SGD(net.parameters(), lr=(base * batch / 256) * 0.1)",
     ),
     "absent": ("opt = torch.optim.Adam(p for p in ps)", "opt = torch.optim.Adam((p for p in ps), lr=0.8)"),
-    "shared line": ("a = 1; o = torch.optim.SGD(ps, lr = 8.); b = 2", "a = 1; o = torch.optim.SGD(ps, lr = 0.8); b = 2"),
+    "shared line": ("a = 1; o = torch.optim.SGD(p, lr = 8.); b = 2", "a = 1; o = torch.optim.SGD(p, lr = 0.8); b = 2"),
     "one cycle": (
         "opt = torch.optim.SGD(net.parameters(), lr=0.1)\ns = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=8.0)",
         "s = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=0.8)",
