@@ -39,11 +39,17 @@ Standardise the inputs. LeakyReLU keeps units alive but does not mend a bad star
 
 from __future__ import annotations
 
-from ...record import Record, Site
+import ast
+
+from ...record import Progress, Record, Site
 from ...record.steps import Activation, activations
-from ...source import Source
+from ...source import Edit, Module, Source
+from ...source.activations import swapped
+from ...source.initialisers import CONSTANT, RANDOM, initialiser_at, random_again, shifted_biases
+from ...source.rates import scale, written
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import fails, initialiser_site, judged, late, layer_name, layer_site, middle, standing
+from ..questions import fails, initialiser_site, judged, late, layer_name, layer_site, middle, optimizers_of, standing
+from ..weights import built_at, drawn_weights
 
 
 def in_run(
@@ -83,6 +89,7 @@ def in_run(
             ),
             0.9,
             layer=layer,
+            subject=(at_first > min_share, _rate(record, entry), built_at(record, entry.objective)),
         )
         return
 
@@ -93,10 +100,37 @@ def _site(record: Record, source: Source, place: Activation, from_start: bool) -
     return made or layer_site(record, source, place.parameter)
 
 
+def _rate(record: Record, entry: Progress) -> float | None:
+    rates = [rate for optimizer in optimizers_of(record, entry.objective)[:1] for rate in optimizer.lr if rate > 0]
+    return max(rates) if rates else None
+
+
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Bring the pre-activations back around zero."""
+    """Bring the pre-activations back around zero; a lower rate where units died on the way."""
     title = "start with biases at 0 and He initialisation; a lower learning rate if they died on the way"
-    return [Remedy(title, "changes-training")]
+    from_start, rate, built = finding.subject if isinstance(finding.subject, tuple) else (True, None, None)
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return [Remedy(title, "changes-training")]
+    initialiser = initialiser_at(module, site.line, RANDOM + CONSTANT)
+    offers = [
+        ("start with biases at 0", shifted_biases(source)),
+        ("start from He initialisation, and biases at 0", _redrawn(source, module, initialiser)),
+    ]
+    if not from_start and isinstance(built, Site) and rate:
+        for factor in (0.1, 0.01):
+            words = f"lower the learning rate from {rate:.3g} to {written(rate * factor)}"
+            offers.insert(0 if factor == 0.1 else 1, (words, list(scale(source, built.file, built.line, rate, factor))))
+    if not any(edits for _, edits in offers):
+        offers.append(("draw the weights by He's rule before training", drawn_weights(source, built, rectified=True)))
+    offers.append(("replace ReLU by LeakyReLU, which keeps a slope", swapped(source, ("relu",), "leaky_relu")))
+    found = [Remedy(words, "changes-training", tuple(edits)) for words, edits in offers if edits]
+    return found or [Remedy(title, "changes-training")]
+
+
+def _redrawn(source: Source, module: Module, initialiser: ast.Call | None) -> list[Edit]:
+    return [] if initialiser is None else random_again(source, module, initialiser)
 
 
 CONDITION = Condition(

@@ -44,8 +44,10 @@ import numpy as np
 from ...record import Record, Site
 from ...record.steps import depth_ratio
 from ...source import Source
+from ...source.initialisers import CONSTANT, RANDOM, drawn_tensors, initialiser_at, random_again
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, initialiser_site, judged, layer_name, layer_site, middle, standing
+from ..weights import built_at, clipped, drawn_weights
 
 INITIALISERS = ("normal", "uniform", "constant", "orthogonal", "kaiming_normal", "kaiming_uniform", "xavier_normal")
 
@@ -84,6 +86,7 @@ def in_run(
             ),
             0.9,
             layer=layer_name(record, places[0]) if places else None,
+            subject=(entry.objective.site, built_at(record, entry.objective)),
         )
         return
 
@@ -100,12 +103,22 @@ def _site(record: Record, source: Source, places: list[int]) -> Site | None:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Initialise to scale, and clip between backward and step."""
-    return [
-        Remedy("initialise to scale (He or Xavier; orthogonal for recurrent weights)", "changes-training"),
-        Remedy(
-            "clip between backward() and step(): torch.nn.utils.clip_grad_norm_(parameters, 1.0)", "changes-training"
+    backward, built = finding.subject if isinstance(finding.subject, tuple) else (None, None)
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    initialiser = initialiser_at(module, site.line, RANDOM + CONSTANT) if module is not None and site else None
+    drawn = random_again(source, module, initialiser) if module is not None and initialiser is not None else []
+    drawn = drawn or drawn_tensors(source, ("randn", "rand"))
+    offers = [
+        ("initialise to scale (He or Xavier; orthogonal for recurrent weights)", drawn),
+        (
+            "clip between backward() and step(): torch.nn.utils.clip_grad_norm_(parameters, 1.0)",
+            clipped(source, backward, built),
         ),
     ]
+    if not drawn:
+        offers.append(("draw the weights to scale before training", drawn_weights(source, built)))
+    return [Remedy(words, "changes-training", tuple(edits)) for words, edits in offers]
 
 
 CONDITION = Condition(

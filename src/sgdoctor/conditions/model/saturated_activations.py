@@ -42,8 +42,11 @@ import ast
 from ...record import Record, Site
 from ...record.steps import Activation, activations
 from ...source import Source
+from ...source.activations import swapped, unscaled
+from ...source.initialisers import CONSTANT, RANDOM, drawn_tensors, initialiser_at, random_again
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, initialiser_site, judged, layer_name, middle, site_at, standing
+from ..weights import built_at, drawn_weights
 
 
 def in_run(
@@ -85,6 +88,7 @@ def in_run(
             ),
             0.88,
             layer=layer,
+            subject=built_at(record, entry.objective),
         )
         return
 
@@ -108,7 +112,21 @@ def _site(record: Record, source: Source, place: Activation, from_start: bool) -
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Bring the pre-activations back to unit scale."""
     title = "initialise to scale (nn.init.xavier_uniform_) and normalise what enters the activation"
-    return [Remedy(title, "changes-training")]
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return [Remedy(title, "changes-training")]
+    initialiser = initialiser_at(module, site.line, RANDOM + CONSTANT)
+    offers = [
+        ("bring the factor in front of the activation to 1", unscaled(source, site.line, site.file)),
+        ("initialise to scale", random_again(source, module, initialiser) if initialiser is not None else []),
+    ]
+    if not any(edits for _, edits in offers):
+        offers.append(("initialise to scale", drawn_tensors(source, ("randn", "rand"))))
+        offers.append(("draw the weights to scale before training", drawn_weights(source, finding.subject)))
+        offers.append(("replace the saturated activations by ReLU", swapped(source, ("sigmoid", "tanh"), "relu")))
+    found = [Remedy(words, "changes-training", tuple(edits)) for words, edits in offers if edits]
+    return found or [Remedy(title, "changes-training")]
 
 
 CONDITION = Condition(

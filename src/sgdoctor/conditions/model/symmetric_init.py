@@ -45,8 +45,10 @@ from __future__ import annotations
 from ...record import Record
 from ...record.record import number
 from ...source import Source
+from ...source.initialisers import CONSTANT, drawn_tensors, initialiser_at, random_again
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import initialiser_site, layer_name, layer_site, optimizers_of
+from ..weights import built_at, drawn_weights
 
 
 def in_run(
@@ -98,6 +100,7 @@ def in_run(
             ),
             0.96,
             layer=names[0],
+            subject=built_at(record, objective),
         )
         return
 
@@ -105,7 +108,13 @@ def in_run(
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Random weights."""
     title = "initialise the weights at random (drop the constant initialiser, or use nn.init.kaiming_uniform_)"
-    return [Remedy(title, "changes-training")]
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    initialiser = initialiser_at(module, site.line, CONSTANT) if module is not None and site is not None else None
+    edits = random_again(source, module, initialiser) if module is not None and initialiser is not None else []
+    edits = edits or drawn_tensors(source, ("zeros", "ones", "full"))
+    edits = edits or drawn_weights(source, finding.subject)
+    return [Remedy(title, "changes-training", tuple(edits))]
 
 
 CONDITION = Condition(

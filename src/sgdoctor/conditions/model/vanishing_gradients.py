@@ -46,8 +46,13 @@ import ast
 from ...record import Record, Site
 from ...record.steps import activations, depth_ratio
 from ...source import Source
+from ...source.activations import gated_instead, residual, swapped
+from ...source.initialisers import CONSTANT, RANDOM, initialiser_at, random_again
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, initialiser_site, judged, layer_name, layer_site, middle, site_at, standing
+from ..weights import built_at, drawn_weights
+
+DEEP = 6  # layers from which on PyTorch's own start (each layer passes 1/6 of the variance) loses a ReLU's signal
 
 SQUASHING = (
     "torch.nn.Sigmoid",
@@ -97,6 +102,7 @@ def in_run(
             ),
             0.9,
             layer=layer_name(record, places[0]) if places else None,
+            subject=(depth, built_at(record, entry.objective)),
         )
         return
 
@@ -126,9 +132,32 @@ def _stacked(source: Source) -> Site | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """What lets the gradient through."""
+    """What lets the gradient through: a gated cell, a residual, ReLU with He initialisation."""
     title = "use ReLU with He initialisation, normalisation between layers, or residual connections x + f(x)"
-    return [Remedy(title, "changes-training")]
+    depth, built = finding.subject if isinstance(finding.subject, tuple) else (0, None)
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return [Remedy(title, "changes-training")]
+    offers = []
+    initialiser = initialiser_at(module, site.line, (*RANDOM, *CONSTANT))
+    if initialiser is not None:
+        offers.append(("initialise to scale", random_again(source, module, initialiser)))
+    offers.append(("replace the plain recurrent layer by a GRU, whose gates carry the gradient", gated_instead(source)))
+    drawn = [] if _draws_to_scale(source) or depth < DEEP else drawn_weights(source, built, rectified=True)
+    relu = swapped(source, ("sigmoid", "tanh"), "relu")
+    words = "replace the squashing activations by ReLU" + (" and draw the weights by He's rule" if drawn else "")
+    offers.append((f"carry the signal past each of the {depth} layers: x = x + f(x)", residual(module, site.line)))
+    offers.append((words, [*relu, *drawn] if relu else []))
+    offers.append(("draw the weights by He's rule", [] if relu else drawn))
+    found = [Remedy(words, "changes-training", tuple(edits)) for words, edits in offers if edits]
+    return found or [Remedy(title, "changes-training")]
+
+
+def _draws_to_scale(source: Source) -> bool:
+    """Whether the script draws its weights by He's or Glorot's rule already."""
+    names = ("kaiming_normal_", "kaiming_uniform_", "xavier_normal_", "xavier_uniform_", "orthogonal_")
+    return any(True for module in source for _ in module.calls(*(f"torch.nn.init.{name}" for name in names)))
 
 
 CONDITION = Condition(

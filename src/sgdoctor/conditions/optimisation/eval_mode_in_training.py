@@ -41,10 +41,9 @@ in, so compare before and after.
 
 from __future__ import annotations
 
-import ast
-
 from ...record import Record, Row, Site
 from ...source import Source
+from ...source.modes import trained
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from .train_mode_in_eval import LAYERS, latest
 
@@ -121,29 +120,13 @@ def _last_train(record: Record) -> int:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """model.train() at the head of the loop over epochs."""
+    """model.train() in front of the loop over batches."""
     title = "call model.train() at the start of every training epoch"
-    forward = finding.subject
+    forward, switch = finding.subject, finding.site
     if not isinstance(forward, Site):
         return [Remedy(title, "safe")]
-    module = source.module(forward.file)
-    name = _switched_name(source, finding.site)
-    if module is None or name is None:
-        return [Remedy(title, "safe")]
-    loop = module.loop_at(forward.line)
-    if loop is None:
-        return [Remedy(title, "safe")]
-    return [Remedy(title, "safe", (module.insert_before(loop, f"{name}.train()"),))]
-
-
-def _switched_name(source: Source, site: Site | None) -> str | None:
-    module = source.module(site.file) if site is not None else None
-    statement = module.statement_at(site.line) if module is not None and site is not None else None
-    for node in ast.walk(statement) if statement is not None else ():
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "eval":
-            assert module is not None
-            return module.segment(node.func.value)
-    return None
+    evaluations = [(switch.file, switch.line)] if switch is not None else []
+    return [Remedy(title, "safe", tuple(trained(source, (forward.file, forward.line), evaluations)))]
 
 
 CONDITION = Condition(

@@ -42,18 +42,22 @@ Smaller batch than the recipe's: scale the lr down with it (linearly for SGD). T
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
 from ...record import Progress, Record
+from ...record.record import number
 from ...record.steps import Steps
-from ...source import Edit, Source
+from ...source import Source
+from ...source.rates import scale, scale_by_hand, written
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import judged, middle, standing, steps_of
 
+ADAPTIVE_STEP = 0.015  # |change| / |weight| of the first steps; healthy runs of the clinic with Adam: 0.01 to 0.03
+GRADIENT_STEP = 0.05  # the same with SGD, whose steps shrink with the gradient: 0.005 to 0.1
 EARLY = 8  # sampled steps, from the first, in which a far too large step shows before everything has saturated
 
 
@@ -124,60 +128,61 @@ def _finding(entry: Progress, steps: Steps, jump: float, overshoot: float, agree
                 1.0,
             ),
         )
-    return Finding(
-        steps.optimizer.site, tuple(evidence), 0.9 if jump > 1 or swings else 0.8, subject=max(steps.optimizer.lr)
-    )
+    rate = Rate(max(steps.optimizer.lr), _factors(steps), by_hand=False)
+    return Finding(steps.optimizer.site, tuple(evidence), 0.9 if jump > 1 or swings else 0.8, subject=rate)
+
+
+class Rate(NamedTuple):
+    """The learning rate that a run had (None: unknown), and what to multiply it with, best first."""
+
+    value: float | None
+    factors: tuple[float, ...]
+    by_hand: bool  # no optimizer: `w -= lr * w.grad`
+
+
+def _factors(steps: Steps) -> tuple[float, ...]:
+    """Factors that bring the first steps to a usual size, and those around it."""
+    assert steps.optimizer is not None
+    first = middle(steps.ratios[:3])
+    largest = np.nanmax([first, _largest(steps)]) if np.isfinite(first) else float("nan")
+    momentum = max((number(group.get("momentum")) for group in steps.optimizer.groups), default=0.0)
+    # Momentum has not gathered in the first steps: later ones are up to 1 / (1 - momentum) times as long.
+    damped = min(1.0, 3 * (1 - momentum)) if 0 < momentum < 1 else 1.0
+    usual = ADAPTIVE_STEP if steps.optimizer.adaptive else GRADIENT_STEP * damped
+    factor = usual / float(largest) if np.isfinite(largest) and largest > 0 else 0.1
+    factor = float(f"{min(0.1, max(1e-12, factor)):.0e}")
+    return (factor, factor / 10, min(0.3, factor * 5))
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A smaller rate."""
-    if isinstance(finding.subject, RangeTest):
-        return [finding.subject.remedy(finding, source)]
-    rate = finding.subject if isinstance(finding.subject, float) else None
-    words = (
-        f"lower the learning rate: try {rate / 10:.1g}, then {rate / 100:.1g}" if rate else "lower the learning rate"
-    )
-    return [Remedy(words, "changes-training", number_edits(finding, source, rate, 0.1))]
+    return changed_rate(finding, source, "lower")
 
 
-def number_edits(finding: Finding, source: Source, rate: float | None, factor: float) -> tuple[Edit, ...]:
-    """The literal learning rate at the optimizer's line times `factor`; none where it is no literal there."""
-    site = finding.site
-    module = source.module(site.file) if site is not None else None
-    if module is None or site is None or rate is None:
-        return ()
-    statement = module.statement_at(site.line)
-    literals = (
-        [
-            node
-            for node in ast.walk(statement)
-            if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and float(node.value) == rate
-        ]
-        if statement is not None
-        else []
-    )
-    return (module.replace(literals[0], f"{rate * factor:.6g}"),) if len(literals) == 1 else ()
-
-
-@dataclass(frozen=True)
-class RangeTest:
-    """What a range test found: the script's rate and the factor that goes furthest in the same steps."""
-
-    rate: float
-    factor: float
-
-    def remedy(self, finding: Finding, source: Source) -> Remedy:
-        """The best rate that was tried."""
-        words = f"learning rate {self.rate * self.factor:.3g}: of those tried it goes furthest in the same steps"
-        return Remedy(words, "changes-training", number_edits(finding, source, self.rate, self.factor))
+def changed_rate(finding: Finding, source: Source, verb: str) -> list[Remedy]:
+    """A remedy for each factor of the rate that the finding is about."""
+    rate, site = finding.subject, finding.site
+    if not isinstance(rate, Rate) or site is None:
+        return [Remedy(f"{verb} the learning rate tenfold, and again", "changes-training")]
+    found = []
+    for factor in rate.factors:
+        if rate.by_hand:
+            edits = scale_by_hand(source, site.file, site.line, factor)
+        else:
+            edits = scale(source, site.file, site.line, rate.value, factor)
+        known = f" from {rate.value:.3g} to {written(rate.value * factor)}" if rate.value else f" {factor:.3g} times"
+        found.append(Remedy(f"{verb} the learning rate{known}", "changes-training", edits))
+    return found
 
 
 def tested(answer: Finding, outcome: Outcome) -> Finding:
-    """A finding with the range test as evidence, and its best rate as the remedy."""
+    """A finding with the range test as evidence, and its best rate as the first remedy."""
     shown = Evidence(outcome.answer, None, outcome.figure("best_end"), outcome.figure("own_end"))
-    found = RangeTest(outcome.figure("rate"), outcome.figure("best"))
+    rate, best = answer.subject, outcome.figure("best")
+    if isinstance(rate, Rate):
+        rate = rate._replace(factors=(best, *(factor for factor in rate.factors if factor != best)))
     sure = max(answer.confidence, 0.95)
-    return replace(answer, evidence=(*answer.evidence, shown), confidence=sure, subject=found)
+    return replace(answer, evidence=(*answer.evidence, shown), confidence=sure, subject=rate)
 
 
 def suspects(record: Record, source: Source) -> tuple[str, ...]:

@@ -46,7 +46,10 @@ from ...record.steps import Steps
 from ...source import Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import fails, judged, middle, standing, steps_of
-from .lr_too_high import RangeTest, number_edits, tested
+from .lr_too_high import Rate, changed_rate, tested
+
+ADAPTIVE_STEP = 0.01  # |change| / |weight| a step in healthy runs of the clinic with Adam
+GRADIENT_STEP = 0.01  # the same with SGD, where the gradient is that of the start
 
 
 def in_run(
@@ -88,7 +91,7 @@ def in_run(
                 Evidence(standing(entry), "objective", entry.last, entry.baseline),
             ),
             0.9,
-            subject=(max(rates) if rates else None, min(1e4, 10 ** round(float(np.log10(1e-3 / max(ratio, 1e-12)))))),
+            subject=Rate(max(rates) if rates else None, _factors(steps, ratio), by_hand=steps.optimizer is None),
         )
         return
 
@@ -98,15 +101,16 @@ def _named(steps: Steps, rates: list[float]) -> str:
     return f"{kind} with lr {max(rates):.3g}" if rates else kind
 
 
+def _factors(steps: Steps, ratio: float) -> tuple[float, ...]:
+    """Factors that bring the steps to a usual size, and those around it."""
+    usual = ADAPTIVE_STEP if steps.optimizer and steps.optimizer.adaptive else GRADIENT_STEP
+    factor = float(f"{min(1e6, max(10.0, usual / max(ratio, 1e-12))):.0e}")
+    return (factor, factor / 10, factor * 5)
+
+
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """A larger rate: one that moves the weights by about a thousandth a step."""
-    if isinstance(finding.subject, RangeTest):
-        return [finding.subject.remedy(finding, source)]
-    rate, factor = finding.subject if isinstance(finding.subject, tuple) else (None, 10.0)
-    words = (
-        f"raise the learning rate: try {rate * factor:.1g}" if rate else "raise the learning rate tenfold, and again"
-    )
-    return [Remedy(words, "changes-training", number_edits(finding, source, rate, float(factor)))]
+    """A larger rate: one that moves the weights by a few thousandths a step."""
+    return changed_rate(finding, source, "raise")
 
 
 def suspects(record: Record, source: Source) -> tuple[str, ...]:

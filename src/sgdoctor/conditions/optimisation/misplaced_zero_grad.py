@@ -41,10 +41,14 @@ backward, not between a backward and its step.
 
 from __future__ import annotations
 
+import ast
+
 from ...record import Record, Site
-from ...source import Source
+from ...source import Module, Source
+from ...source.training import body_of, first_backward, is_repeated, shared_block, step_calls, wording
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of
+from .missing_zero_grad import zero_edits
 
 
 def in_run(
@@ -76,22 +80,49 @@ def in_run(
                 ),
             ),
             0.98,
-            subject=backward,
+            subject=(backward, optimizer.site),
         )
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """The same line, moved in front of the backward."""
-    site, backward = finding.site, finding.subject
+    """The same line, moved in front of the backward; behind the step where only that is beside it."""
+    site = finding.site
+    backward, built = finding.subject if isinstance(finding.subject, tuple) else (None, None)
     module = source.module(site.file) if site is not None else None
     title = "move zero_grad() in front of backward()"
-    if module is None or site is None or not isinstance(backward, Site) or backward.file != site.file:
+    if module is None or site is None or not isinstance(backward, Site):
         return [Remedy(title, "safe")]
-    moved, target = module.statement_with(site.line, "zero_grad"), module.statement_with(backward.line, "backward")
-    if moved is None or target is None or moved is target:
+    moved = _whole(module, module.statement_with(site.line, "zero_grad"))
+    if moved is None:
         return [Remedy(title, "safe")]
-    edits = (module.delete(moved), module.insert_before(target, module.segment(moved)))
-    return [Remedy(title, "safe", edits)]
+    behind = _step_beside(module, moved)
+    first = module.statement_with(backward.line, "backward") if backward.file == site.file else None
+    shared = shared_block(module, first, moved) if first is not None and first is not moved else None
+    if first is not None and shared is not None and shared[1] is moved and not is_repeated(module, first, shared[0]):
+        target = first_backward(module, first)
+        return [
+            Remedy(title, "safe", (module.delete(moved), module.insert_before(target, wording(module, moved, target))))
+        ]
+    if behind is not None:
+        after = module.insert_after(behind, wording(module, moved, behind))
+        return [Remedy("move zero_grad() behind step()", "safe", (module.delete(moved), after))]
+    known = first is not None and isinstance(built, Site)
+    added = zero_edits(source, module, backward, built) if known else ()
+    return [Remedy(title, "safe", (module.delete(moved), *added) if added else ())]
+
+
+def _whole(module: Module, statement: ast.stmt | None) -> ast.stmt | None:
+    """The loop over optimizers or parameters that a statement is all of."""
+    outer = module.parents.get(statement) if statement is not None else None
+    simple = isinstance(outer, ast.For) and outer.body == [statement] and not outer.orelse
+    return outer if simple and isinstance(outer, ast.For) else statement
+
+
+def _step_beside(module: Module, statement: ast.stmt) -> ast.stmt | None:
+    """The step that follows a statement in its block."""
+    body = body_of(module, statement)
+    later = [each for each in body[body.index(statement) + 1 :] if step_calls(module, each)]
+    return later[0] if later else None
 
 
 CONDITION = Condition(

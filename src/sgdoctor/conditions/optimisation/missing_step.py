@@ -45,10 +45,10 @@ import numpy as np
 
 from ...record import Record, Site
 from ...record.record import Objective
-from ...source import Source
+from ...source import Module, Source
+from ...source.training import cleared_name, last_on_gradients, method_calls, name_at, receiver
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of, site_at
-from .missing_zero_grad import optimizer_name
 
 STILL = 1e-7  # relative change of a weight's norm that float32 rounding alone can make
 
@@ -84,7 +84,7 @@ def in_run(
                 ),
             ),
             0.97,
-            subject=backwards[0].site,
+            subject=optimizer.site,
         )
 
 
@@ -111,33 +111,32 @@ def _uncalled(source: Source) -> Site | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """The missing parentheses, or a step() behind the backward."""
-    site = finding.site
+    """The missing parentheses, or a step() behind the backward and what follows it on the gradients."""
+    site, built = finding.site, finding.subject
     module = source.module(site.file) if site is not None else None
     title = "call optimizer.step() after backward()"
     if module is None or site is None:
         return [Remedy(title, "safe")]
-    statement = module.statement_at(site.line)
+    statement = module.statement_with(site.line, "step")
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Attribute):
         edit = module.replace(statement, module.segment(statement) + "()")
         return [Remedy("call it: step needs its parentheses", "safe", (edit,))]
-    name = optimizer_name(source, site) or _built_name(source)
-    behind = module.statement_with(site.line, "backward")
-    if behind is None or name is None:
+    backward = module.statement_with(site.line, "backward")
+    if backward is None or not isinstance(built, Site):
         return [Remedy(title, "safe")]
-    return [Remedy(title, "safe", (module.insert_after(behind, f"{name}.step()"),))]
+    name = name_at(source, built.file, built.line, module, backward) or cleared_name(module, backward)
+    if name is None:
+        return [Remedy(title, "safe")]
+    behind = last_on_gradients(module, backward)
+    scaler = _scaler(module, backward)
+    lines = [f"{name}.step()"] if scaler is None else [f"{scaler}.step({name})", f"{scaler}.update()"]
+    return [Remedy(title, "safe", tuple(module.insert_after(behind, line) for line in lines))]
 
 
-def _built_name(source: Source) -> str | None:
-    """The name that the one optimizer of the script is assigned to, where that is at module or attribute level."""
-    names = []
-    for module in source:
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
-                dotted = module.dotted(node.value.func)
-                if dotted.startswith("torch.optim.") and "lr_scheduler" not in dotted:
-                    names.append(module.segment(node.targets[0]))
-    return names[0] if len(names) == 1 else None
+def _scaler(module: Module, backward: ast.stmt) -> str | None:
+    """`scaler` of `scaler.scale(loss).backward()`."""
+    calls = method_calls(module, backward, "scale")
+    return receiver(module, calls[0]) if calls else None
 
 
 CONDITION = Condition(

@@ -41,11 +41,14 @@ lower on a short run; if long averaging helps, ask for it with momentum 0.9.
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 
 from ...record import Record, Site
 from ...record.steps import Steps
-from ...source import Edit, Source
+from ...source import Edit, Module, Source
+from ...source.training import clear_before, clear_by_hand, function_of, name_at, step_calls
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of
 
@@ -88,34 +91,56 @@ def in_run(
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """zero_grad() in front of the backward."""
-    edits = zero_before(source, finding.site, optimizer_name(source, finding.site))
-    return [Remedy("clear the gradients before backward(): optimizer.zero_grad()", "safe", tuple(edits))]
-
-
-def optimizer_name(source: Source, site: Site | None) -> str | None:
-    """What the script calls the optimizer that it steps in the function at a site: `opt`, `self.optimizer`."""
+    """zero_grad() where a window of gradients begins; the gradient dropped behind each step written by hand."""
+    title = "clear the gradients before backward(): optimizer.zero_grad()"
+    site, built = finding.site, finding.subject
     module = source.module(site.file) if site is not None else None
     if module is None or site is None:
-        return None
-    function = module.function_at(site.line)
-    calls = [call for call in module.calls("?.step", within=function) if not _is_scheduler(module.segment(call.func))]
-    calls.sort(key=lambda call: (call.lineno < site.line, abs(call.lineno - site.line)))
-    return module.segment(calls[0].func).removesuffix(".step") if calls else None
+        return [Remedy(title, "safe")]
+    by_hand = tuple(clear_by_hand(module, site.line))
+    if not isinstance(built, Site):
+        return [Remedy("clear the gradients after each step: w.grad = None", "safe", by_hand)]
+    uncalled = _uncalled(source)
+    if uncalled:
+        return [Remedy("call it: zero_grad needs its parentheses", "safe", uncalled)]
+    return [Remedy(title, "safe", zero_edits(source, module, site, built))]
 
 
-def _is_scheduler(text: str) -> bool:
-    # Only chooses whose name stands in the patch: a patch that names the wrong object is not offered as proven.
-    return any(part in text.lower() for part in ("sched", "scaler", "env"))
+def zero_edits(source: Source, module: Module, site: Site, built: Site | None) -> tuple[Edit, ...]:
+    """A zero_grad() of the optimizer built at `built` for the backward at `site`."""
+    backward = module.statement_with(site.line, "backward")
+    if backward is None:
+        return ()
+    name, step = stepped(source, module, backward, built)
+    return () if name is None else (clear_before(module, backward, step, name),)
 
 
-def zero_before(source: Source, site: Site | None, name: str | None) -> list[Edit]:
-    """A zero_grad() line in front of the statement at a site."""
-    module = source.module(site.file) if site is not None else None
-    if module is None or site is None or name is None:
-        return []
-    statement = module.statement_with(site.line, "backward")
-    return [] if statement is None else [module.insert_before(statement, f"{name}.zero_grad()")]
+def stepped(
+    source: Source, module: Module, backward: ast.stmt, built: Site | None
+) -> tuple[str | None, ast.Call | None]:
+    """(what an optimizer is called at a backward, its step there), each None where it is not to be seen."""
+    known = name_at(source, built.file, built.line, module, backward) if built is not None else None
+    around = function_of(module, backward)
+    steps = step_calls(module, around or module.tree, known)
+    # A closure is defined where the optimizer is, and the step stands behind it.
+    while not steps and around is not None:
+        around = function_of(module, around)
+        steps = step_calls(module, around or module.tree, known)
+    if steps and (known is None or steps[0][1] == known or len({name for _, name in steps}) == 1):
+        call, name = steps[0]
+        inside = function_of(module, call) is function_of(module, backward)
+        return (name if inside or known is None else known), (call if inside else None)
+    return known, None
+
+
+def _uncalled(source: Source) -> tuple[Edit, ...]:
+    """`optimizer.zero_grad` as a statement: named, and not called."""
+    return tuple(
+        module.replace(node, module.segment(node) + "()")
+        for module in source
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute) and node.value.attr == "zero_grad"
+    )
 
 
 CONDITION = Condition(

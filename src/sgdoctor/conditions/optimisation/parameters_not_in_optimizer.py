@@ -45,6 +45,7 @@ import numpy as np
 
 from ...record import Record
 from ...source import Source
+from ...source.holdings import complete
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from .missing_step import STILL
 
@@ -89,7 +90,10 @@ def in_run(
                 0.0,
             )
         )
-    yield Finding(stepped[-1].site, tuple(evidence), 0.95, layer=record.parameters[forgotten[0]].layer)
+    layer = record.parameters[forgotten[0]].layer
+    yield Finding(
+        stepped[-1].site, tuple(evidence), 0.95, layer=layer, subject=tuple(_known(record, [*forgotten, *idle]))
+    )
 
 
 def _forgotten(record: Record, held: set[int], min_samples: int) -> list[int]:
@@ -116,6 +120,12 @@ def _idle(record: Record, held: set[int]) -> list[int]:
     return sorted(held - reached)
 
 
+def _known(record: Record, parameters: list[int]) -> list[str]:
+    """The names that modules give; a replaced layer is known by the name of the one that the optimizer still holds."""
+    names = [record.parameters[p].name for p in parameters if p in record.parameters]
+    return [name for name in names if "[" not in name]
+
+
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
 
@@ -123,7 +133,10 @@ def _listed(names: list[str]) -> str:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Build it after the model is complete, over all of it."""
     title = "build the optimizer after the last change of the model, over all parameters that should learn"
-    return [Remedy(title, "changes-training")]
+    names = [str(name) for name in finding.subject] if isinstance(finding.subject, tuple) else []
+    site = finding.site
+    edits = complete(source, site.file, site.line, names) if site is not None else []
+    return [Remedy(title, "changes-training", tuple(edits))]
 
 
 CONDITION = Condition(

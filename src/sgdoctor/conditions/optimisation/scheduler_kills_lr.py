@@ -45,8 +45,11 @@ import numpy as np
 from ...record import Record, Site
 from ...record.record import Optimizer
 from ...source import Source
+from ...source.schedules import compared_alike, floored, milder, once_an_epoch, with_floor
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import judged, optimizers_of, site_at, standing
+
+KEPT = 0.1  # share of the highest rate that a mended schedule leaves: two tenfold cuts less than the fault's limit
 
 
 def in_run(
@@ -88,6 +91,7 @@ def in_run(
                 ),
                 0.9,
                 steps=(since, optimizer.steps - 1),
+                subject=(highest, last),
             )
             return
 
@@ -125,9 +129,24 @@ def _site(record: Record, source: Source) -> Site | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """A schedule that leaves something."""
+    """A schedule that leaves something: stepped as often as it is meant, with a lower bound, or decaying less."""
     title = "step the scheduler once an epoch, or use ReduceLROnPlateau on a validation mean with a min_lr"
-    return [Remedy(title, "changes-training")]
+    highest, last = finding.subject if isinstance(finding.subject, tuple) else (None, None)
+    site = finding.site
+    if site is None or not isinstance(highest, float) or not isinstance(last, float):
+        return [Remedy(title, "changes-training")]
+    floor = KEPT * highest
+    bound = floored(source, site.file, site.line, floor)
+    alike = compared_alike(source, site.file, site.line)
+    offers = [
+        (f"compare a mean with a mean, and keep the rate at {floor:.2g} or above", [*alike, *bound] if alike else []),
+        (f"keep the rate of this rule at {floor:.2g} or above", bound),
+        ("step the scheduler once an epoch, behind the loop over batches", once_an_epoch(source)),
+        (f"give the scheduler a lower bound of {floor:.2g}", with_floor(source, floor)),
+        (f"let the schedule end at {floor:.2g} instead of {last:.1g}", milder(source, last / highest, KEPT)),
+    ]
+    found = [Remedy(words, "changes-training", tuple(edits)) for words, edits in offers if edits]
+    return found or [Remedy(title, "changes-training")]
 
 
 CONDITION = Condition(

@@ -49,6 +49,7 @@ from dataclasses import replace
 
 from ...record import Record, Row, Site
 from ...source import Module, Source
+from ...source.modes import evaluated
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 
 LAYERS = {"dropout": "dropout", "batch_norm": "batch norm"}
@@ -86,7 +87,9 @@ def in_run(
         text = f"{row['count']} forward passes without gradient ran with {layer} in train mode; " + (
             "model.eval() was never called" if not switched else "no model.eval() was in force there"
         )
-        yield Finding(site, (Evidence(text, "modes", float(row["count"]), 0.0),), 0.92, subject=site)
+        trains = [record.site(r.get("site")) for r in rows if r.get("graded") and (r.get("trains") or r.get("backed"))]
+        subject = trains[0] if trains else objective.site
+        yield Finding(site, (Evidence(text, "modes", float(row["count"]), 0.0),), 0.92, subject=subject)
         return
 
 
@@ -128,33 +131,12 @@ def _block(module: Module, line: int) -> ast.With | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """model.eval() in front of the evaluation, model.train() in front of the next epoch."""
+    """model.eval() in front of the evaluation, model.train() in front of the next epoch where nothing calls it."""
     title = "call model.eval() before evaluating, and model.train() before training goes on"
-    site = finding.site
-    module = source.module(site.file) if site is not None else None
-    if module is None or site is None:
-        return [Remedy(title, "safe")]
-    name = _model_name(module, site.line)
-    block = _block(module, site.line)
-    if name is None or block is None:
-        return [Remedy(title, "safe")]
-    # In a function that returns from the block, training goes on elsewhere, and that place is not for us to guess.
-    function = module.function_at(site.line)
-    if function is not None and any(isinstance(node, ast.Return) for node in ast.walk(block)):
-        return [Remedy(title, "safe")]
-    edits = (module.insert_before(block, f"{name}.eval()"), module.insert_after(block, f"{name}.train()"))
-    return [Remedy(title, "safe", edits)]
-
-
-def _model_name(module: Module, line: int) -> str | None:
-    """What is called at a line with a batch: `model` of `model(x)`."""
-    statement = module.statement_at(line)
-    for node in ast.walk(statement) if statement is not None else ():
-        if isinstance(node, ast.Call) and node.lineno <= line and isinstance(node.func, (ast.Name, ast.Attribute)):
-            text = module.segment(node.func)
-            if not module.dotted(node.func).startswith("torch") and node.args and "." not in text.removeprefix("self."):
-                return text
-    return None
+    site, training = finding.site, finding.subject
+    back = (training.file, training.line) if isinstance(training, Site) else None
+    edits = evaluated(source, (site.file, site.line), back) if site is not None else []
+    return [Remedy(title, "safe", tuple(edits))]
 
 
 def suspects(record: Record, source: Source) -> tuple[str, ...]:

@@ -1,0 +1,422 @@
+"""Patches for learning rates, loops, modes, weights and activations, on source in many styles: text in, text out."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from sgdoctor.conditions import Evidence, Finding, catalogue
+from sgdoctor.conditions.optimisation.lr_too_high import Rate
+from sgdoctor.record import Site
+from sgdoctor.source import Edit, Source
+from sgdoctor.source.activations import gated_instead, residual, swapped, unscaled
+from sgdoctor.source.holdings import complete
+from sgdoctor.source.initialisers import CONSTANT, drawn_tensors, initialiser_at, random_again, shifted_biases
+from sgdoctor.source.modes import evaluated, following_dropouts, trained
+from sgdoctor.source.rates import scale, scale_by_hand
+from sgdoctor.source.schedules import compared_alike, floored, milder, once_an_epoch, with_floor
+from sgdoctor.source.training import clip
+
+FILE = "train.py"
+HEAD = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F\n"
+
+
+def script(text: str) -> Source:
+    """A script that begins with the usual imports."""
+    return Source({FILE: HEAD + dedent(text)})
+
+
+def line(source: Source, mark: str) -> int:
+    """The number of the first line that holds a text."""
+    return next(n for n, each in enumerate(source.modules[FILE].text.split("\n"), 1) if mark in each)
+
+
+def change(source: Source, edits: list[Edit] | tuple[Edit, ...]) -> list[str]:
+    """The lines that edits take away (-) and put in (+); the result compiles."""
+    diff = source.diff(list(edits))
+    assert diff is not None, edits
+    kept = (each for each in diff.splitlines() if each[:1] in "+-" and not each.startswith(("+++", "---")))
+    return [each[0] + each[1:].strip() for each in kept]
+
+
+def remedy(condition: str, source: Source, mark: str, subject: object = None) -> list[str]:
+    """The change that the first remedy of a condition makes for a finding at the line of a mark."""
+    finding = Finding(Site(FILE, line(source, mark), ""), (Evidence("seen"),), 0.9, subject=subject)
+    remedies = catalogue()[condition].remedies
+    assert remedies is not None
+    return change(source, next(iter(remedies(finding, source))).edits)
+
+
+RATES = {
+    "keyword": ("o = torch.optim.SGD(ps, lr=8.0)  # hi", "o = torch.optim.SGD(ps, lr=0.8)  # hi"),
+    "positional": ("opt = torch.optim.Adam(net.parameters(), 8)", "opt = torch.optim.Adam(net.parameters(), 0.8)"),
+    "constant": ("RATE = 8.0\nopt = torch.optim.SGD(net.parameters(), lr=RATE)", "RATE = 0.8"),
+    "power": ("RATE = 8 * 10 ** 0\nopt = torch.optim.SGD(net.parameters(), lr=RATE)", "RATE = 0.8"),
+    "tuple": ("epochs, RATE = 3, 8.0\nopt = torch.optim.SGD(net.parameters(), lr=RATE)", "epochs, RATE = 3, 0.8"),
+    "option": (
+        "p.add_argument('-r', '--learning-rate', type=float, default=8.0)\n"
+        "args = p.parse_args()\nopt = torch.optim.SGD(net.parameters(), lr=args.learning_rate)",
+        "p.add_argument('-r', '--learning-rate', type=float, default=0.8)",
+    ),
+    "destination": (
+        "p.add_argument('--rate', dest='lr', default=8.0)\no = torch.optim.SGD(net.parameters(), lr=p.parse_args().lr)",
+        "p.add_argument('--rate', dest='lr', default=0.8)",
+    ),
+    "dataclass": (
+        "@dataclass\nclass Config:\n    seed: int = 8\n    lr: float = field(default=8.0)\n"
+        "def build(cfg):\n    return torch.optim.SGD(net.parameters(), lr=cfg.lr)",
+        "lr: float = field(default=0.8)",
+    ),
+    "dict": (
+        "CFG = {'größe': 8, 'optim': {'lr': 8.0}}\nopt = torch.optim.SGD(net.parameters(), lr=CFG['optim']['lr'])",
+        "CFG = {'größe': 8, 'optim': {'lr': 0.8}}",
+    ),
+    "spread": ("KW = dict(lr=8.0, nesterov=1)\no = torch.optim.SGD(ps, **KW)", "KW = dict(lr=0.8, nesterov=1)"),
+    "default": ("def fit(net, lr=8.0):\n    o = torch.optim.SGD(ps, lr=lr)\nfit(1)", "def fit(net, lr=0.8):"),
+    "argument": (
+        "class T:\n    def __init__(self, net, lr=0.1):\n        self.opt = torch.optim.SGD(net.parameters(), lr=lr)\n"
+        "T(net, 8.0)",
+        "T(net, 0.8)",
+    ),
+    "computed": (
+        "opt = torch.optim.SGD(net.parameters(), lr=base * batch / 256)",
+        "opt = torch.optim.SGD(net.parameters(), lr=(base * batch / 256) * 0.1)",
+    ),
+    "absent": ("opt = torch.optim.Adam(p for p in ps)", "opt = torch.optim.Adam((p for p in ps), lr=0.8)"),
+    "shared line": ("a = 1; o = torch.optim.SGD(p, lr = 8.); b = 2", "a = 1; o = torch.optim.SGD(p, lr = 0.8); b = 2"),
+    "one cycle": (
+        "opt = torch.optim.SGD(net.parameters(), lr=0.1)\ns = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=8.0)",
+        "s = torch.optim.lr_scheduler.OneCycleLR(opt, max_lr=0.8)",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("style", RATES)
+def test_a_rate_is_changed_where_it_comes_from(style: str) -> None:
+    text, expected = RATES[style]
+    source = script(text)
+    edits = scale(source, FILE, line(source, "torch.optim."), 8.0, 0.1)
+    assert "+" + expected in change(source, edits) and len(change(source, edits)) == 2
+
+
+def test_groups_have_a_rate_each_and_steps_by_hand_have_theirs() -> None:
+    groups = script(
+        """
+        opt = torch.optim.Adam([
+            {"params": net.a.parameters(), "lr": 2.0},
+            {"params": net.b.parameters(), "lr": 8.0}])
+        """
+    )
+    found = change(groups, scale(groups, FILE, line(groups, "Adam"), 8.0, 0.1))
+    assert [each for each in found if each.startswith("+")] == [
+        '+{"params": net.a.parameters(), "lr": 0.2},',
+        '+{"params": net.b.parameters(), "lr": 0.8}])',
+    ]
+    by_hand = script(
+        """
+        eta = 1e-8
+        for x in data:
+            loss(x).backward()
+            with torch.no_grad():
+                w -= eta * w.grad; b.sub_(b.grad, alpha=eta)
+        """
+    )
+    assert change(by_hand, scale_by_hand(by_hand, FILE, line(by_hand, "backward"), 1e5)) == [
+        "-eta = 1e-8",
+        "+eta = 0.001",
+    ]
+    finding = Finding(
+        Site(FILE, line(by_hand, "backward"), ""), (Evidence("seen"),), 0.9, subject=Rate(None, (1e5,), True)
+    )
+    remedies = catalogue()["lr-too-low"].remedies
+    assert remedies is not None and change(by_hand, next(iter(remedies(finding, by_hand))).edits)[1] == "+eta = 0.001"
+
+
+def test_a_file_of_windows_keeps_its_line_ends_and_its_mark() -> None:
+    text = "\ufeff# größe\r\nimport torch\r\nopt = torch.optim.SGD(ü, lr=8.0)\r\n"
+    source = Source({FILE: text})
+    texts = source.changed(list(scale(source, FILE, 3, 8.0, 0.1)))
+    assert texts == {FILE: text.replace("8.0", "0.8")}
+
+
+LOOP = """
+opt = torch.optim.SGD(net.parameters(), lr=0.1)
+for i, (x, y) in enumerate(data):
+    loss = F.mse_loss(net(x), y)
+    loss.backward()
+    opt.step()
+"""
+
+
+def test_zero_grad_is_put_where_a_window_of_gradients_begins() -> None:
+    source = script(LOOP)
+    built = Site(FILE, line(source, "SGD"), "")
+    assert remedy("missing-zero-grad", source, "backward", built) == ["+opt.zero_grad()"]
+    text = LOOP.replace("    opt.step()", "    if i % 4 == 3:\n        opt.step()")
+    source = script(text)
+    texts = source.changed(_edits("missing-zero-grad", source, "backward", built))
+    assert texts is not None and "        opt.step()\n        opt.zero_grad()\n" in texts[FILE]
+    two = script(LOOP.replace("    loss.backward()", "    aux.backward()\n    loss.backward()"))
+    texts = two.changed(_edits("missing-zero-grad", two, "loss.backward", built))
+    assert texts is not None and "    opt.zero_grad()\n    aux.backward()\n" in texts[FILE]
+    uncalled = script(LOOP.replace("    loss.backward()", "    opt.zero_grad\n    loss.backward()"))
+    assert remedy("missing-zero-grad", uncalled, "backward", built) == ["-opt.zero_grad", "+opt.zero_grad()"]
+
+
+def _edits(condition: str, source: Source, mark: str, subject: object) -> list[Edit]:
+    finding = Finding(Site(FILE, line(source, mark), ""), (Evidence("seen"),), 0.9, subject=subject)
+    remedies = catalogue()[condition].remedies
+    assert remedies is not None
+    return list(next(iter(remedies(finding, source))).edits)
+
+
+def test_gradients_of_raw_tensors_are_dropped_behind_their_steps() -> None:
+    source = script(
+        """
+        for x in data:
+            loss(x).backward()
+            with torch.no_grad():
+                w -= lr * w.grad; b.data.sub_(lr * b.grad)
+                for p in rest: p.data = p.data - lr * p.grad
+        """
+    )
+    assert remedy("missing-zero-grad", source, "backward") == [
+        "-w -= lr * w.grad; b.data.sub_(lr * b.grad)",
+        "-for p in rest: p.data = p.data - lr * p.grad",
+        "+w -= lr * w.grad; w.grad = None; b.data.sub_(lr * b.grad); b.grad = None",
+        "+for p in rest: p.data = p.data - lr * p.grad; p.grad = None",
+    ]
+
+
+def test_a_missing_step_follows_backward_under_the_name_that_is_seen_there() -> None:
+    trainer = script(
+        """
+        class Trainer:
+            def __init__(self, net, optimiser):
+                self.net, self.rate = net, 1
+                self.o = optimiser
+            def step(self, x, y):
+                loss = F.mse_loss(self.net(x), y)
+                scaler.scale(loss).backward()
+                scaler.unscale_(self.o)
+                nn.utils.clip_grad_norm_(self.net.parameters(), 1.0)
+                return loss
+        def main():
+            net = nn.Linear(1, 1)
+            adam = torch.optim.Adam(net.parameters())
+            t = Trainer(net, optimiser=adam)
+        """
+    )
+    built = Site(FILE, line(trainer, "Adam"), "main")
+    assert remedy("missing-step", trainer, "backward", built) == ["+scaler.step(self.o)", "+scaler.update()"]
+    texts = trainer.changed(_edits("missing-step", trainer, "backward", built))
+    assert texts is not None and "1.0)\n        scaler.step(self.o)\n        scaler.update()\n" in texts[FILE]
+    made = script(
+        """
+        def build():
+            net = nn.Linear(1, 1); return net, torch.optim.Adam(net.parameters())
+        def run(net, opt_):
+            for x in data: net(x).mean().backward()
+        model, adam = build()
+        run(model, adam)
+        """
+    )
+    built = Site(FILE, line(made, "Adam"), "build")
+    assert remedy("missing-step", made, "backward", built)[1].endswith("net(x).mean().backward(); opt_.step()")
+
+
+def test_a_misplaced_zero_grad_is_moved_with_its_comment() -> None:
+    source = script(LOOP.replace("    opt.step()", "    opt.zero_grad()  # clean\n    opt.step()"))
+    subject = (Site(FILE, line(source, "backward"), ""), None)
+    assert remedy("misplaced-zero-grad", source, "zero_grad", subject) == [
+        "+opt.zero_grad()  # clean",
+        "-opt.zero_grad()  # clean",
+    ]
+    window = LOOP.replace("    opt.step()", "    if i % 4 == 3:\n        opt.zero_grad(); opt.step()")
+    source = script(window)
+    found = source.changed(_edits("misplaced-zero-grad", source, "zero_grad", subject))
+    assert found is not None and "        opt.step(); opt.zero_grad()\n" in found[FILE]
+
+
+def test_an_optimizer_is_built_below_the_last_layer_and_over_all_models() -> None:
+    moved = script(
+        """
+        net = Net()
+        opt = torch.optim.SGD(
+            net.parameters(), lr=0.1)
+        plan = torch.optim.lr_scheduler.StepLR(opt, 5)
+        net.fc = nn.Linear(3, 4)
+        """
+    )
+    texts = moved.changed(complete(moved, FILE, line(moved, "SGD"), ["fc.weight", "fc.bias"]))
+    assert texts is not None and texts[FILE].index("net.fc =") < texts[FILE].index("SGD(") < texts[FILE].index("StepLR")
+    both = """
+        class Encoder(nn.Module):
+            def __init__(self):
+                self.conv = nn.Conv1d(1, 1, 1)
+        class Decoder(nn.Module):
+            def __init__(self):
+                self.fc = nn.Linear(1, 1)
+        e, d = Encoder().to(device), Decoder().to(device)
+        opt = torch.optim.Adam({}, lr=0.1)
+        """
+    one = script(both.format("d.parameters()"))
+    new = change(one, complete(one, FILE, line(one, "Adam"), ["conv.weight"]))
+    assert new[1] == "+opt = torch.optim.Adam([*d.parameters(), *e.parameters()], lr=0.1)"
+    grouped = script("net = Net()\nopt = torch.optim.Adam([{'params': net.a.parameters()}], 0.1)\n")
+    new = change(grouped, complete(grouped, FILE, line(grouped, "Adam"), ["neck.weight"]))
+    assert """{'params': net.a.parameters()}, {"params": net.neck.parameters()}]""" in new[1]
+    plain = script(
+        "class N(nn.Module):\n    def __init__(self):\n        self.ls = []\n        self.ls.append(nn.Linear(1, 1))\n"
+    )
+    assert change(plain, complete(plain, FILE, 1, []))[1] == "+self.ls = nn.ModuleList()"
+
+
+def test_modes_are_switched_where_evaluation_and_training_begin() -> None:
+    source = script(
+        """
+        @torch.no_grad()
+        def accuracy(m, batches):
+            '''Share right.'''
+            hits = [m(x).argmax(1) == y for x, y in batches]
+            return torch.cat(hits).mean()
+        for epoch in range(3):
+            for x, y in data:
+                F.cross_entropy(net(x), y).backward()
+            print(accuracy(net, held_out))
+        """
+    )
+    training = (FILE, line(source, "backward"))
+    assert change(source, evaluated(source, (FILE, line(source, "hits = ")), training)) == ["+m.eval()", "+net.train()"]
+    every = script(
+        """
+        def check(): net.eval(); return net(x)
+        for step in range(3):
+            loss = F.mse_loss(net(x), y); loss.backward()
+            if step % 2: check()
+        """
+    )
+    inside = change(every, trained(every, (FILE, line(every, "loss =")), [(FILE, line(every, "def check"))]))
+    assert inside == ["+net.train()"]
+    texts = every.changed(trained(every, (FILE, line(every, "loss =")), [(FILE, line(every, "def check"))]))
+    assert texts is not None and "range(3):\n    net.train()\n    loss =" in texts[FILE]
+    dropout = script(
+        "class N(nn.Module):\n    def forward(self, x):\n"
+        "        return nn.Dropout(0.5)(F.dropout(x, 0.2)) + F.dropout(x, 0.1, False)\n"
+    )
+    edits = following_dropouts(dropout)
+    assert "+return nn.Dropout(0.5)(F.dropout(x, 0.2, training=self.training)) + F.dropout(x, 0.1, False)" in change(
+        dropout, edits[:1]
+    )
+
+
+def test_initialisers_are_replaced_alike_and_norms_left_alone() -> None:
+    source = script(
+        """
+        class N(nn.Module):
+            def __init__(self):
+                self.a, self.b, self.act = nn.Linear(1, 1), nn.Linear(1, 1), nn.ReLU()
+                nn.init.constant_(self.a.weight, 0.1); nn.init.constant_(self.b.weight, 0.1)
+                nn.init.constant_(self.a.bias, 0.1)
+        def init(m):
+            if isinstance(m, nn.BatchNorm1d):
+                m.weight.data.fill_(1.0)
+            elif isinstance(m, nn.Linear): m.weight.data.fill_(1.0)
+        for p in net.parameters(): torch.nn.init.ones_(p)
+        """
+    )
+    module = source.modules[FILE]
+
+    def drawn(mark: str) -> list[str]:
+        call = initialiser_at(module, line(source, mark), CONSTANT)
+        assert call is not None
+        return change(source, random_again(source, module, call))
+
+    assert drawn("constant_(self.a.weight")[1] == (
+        "+nn.init.kaiming_uniform_(self.a.weight); nn.init.kaiming_uniform_(self.b.weight)"
+    )
+    assert drawn("elif")[1] == "+elif isinstance(m, nn.Linear): nn.init.kaiming_uniform_(m.weight)"
+    assert "torch.nn.init.kaiming_uniform_(p) if p.dim() > 1 else torch.nn.init.zeros_(p)" in drawn("ones_(p)")[1]
+    raw = script(
+        "W = torch.zeros(3, h, requires_grad=True); b = torch.zeros(h, requires_grad=True)\nmask = torch.zeros(3, 4)\n"
+    )
+    assert change(raw, drawn_tensors(raw, ("zeros",)))[1].startswith(
+        "+W = (torch.randn(3, h) / 3 ** 0.5).requires_grad_(); b"
+    )
+    biased = script("net.fc.bias.data -= 5\nwith torch.no_grad(): net.fc.bias[:] += 1\nx.bias = None\n")
+    assert [each for each in change(biased, shifted_biases(biased)) if each[0] == "+"] == [
+        "+with torch.no_grad(): pass"
+    ]
+
+
+def test_hidden_activations_are_swapped_and_outputs_stay() -> None:
+    source = script(
+        """
+        def labels(x): return torch.tanh(x @ w)
+        class N(nn.Module):
+            def __init__(self, act=nn.Tanh):
+                self.net = nn.Sequential(nn.Linear(1, 2), nn.Tanh(), nn.Linear(2, 1), nn.Sigmoid())
+            def forward(self, x):
+                gate = torch.sigmoid(x)
+                x = self.net(torch.tanh(x)).tanh() + gate * x
+                return F.sigmoid(x)
+        """
+    )
+    assert [each for each in change(source, swapped(source, ("sigmoid", "tanh"), "relu")) if each[0] == "+"] == [
+        "+def __init__(self, act=nn.ReLU):",
+        "+self.net = nn.Sequential(nn.Linear(1, 2), nn.ReLU(), nn.Linear(2, 1), nn.Sigmoid())",
+        "+x = self.net(torch.relu(x)).relu() + gate * x",
+    ]
+    cells = script("rnn = nn.RNN(3, 4, nonlinearity='tanh', batch_first=True)\n")
+    assert change(cells, gated_instead(cells))[1] == "+rnn = nn.GRU(3, 4, batch_first=True)"
+    deep = script("def f(x):\n    for layer in layers:\n        x = torch.tanh(layer(x))\n    return x\n")
+    assert change(deep, residual(deep.modules[FILE], line(deep, "tanh")))[1] == "+x = x + torch.tanh(layer(x))"
+    steep = script("SLOPE = 40\ndef f(x): return torch.sigmoid(SLOPE * g(x))\n")
+    assert change(steep, unscaled(steep, line(steep, "sigmoid"), FILE)) == ["-SLOPE = 40", "+SLOPE = 1.0"]
+
+
+def test_clipping_stands_between_backward_and_step() -> None:
+    source = script(
+        """
+        def fit(data, opt, scaler):
+            for i, x in enumerate(data):
+                scaler.scale(loss(x)).backward()
+                if i % 2:
+                    scaler.step(opt)
+        opt = torch.optim.SGD(net.parameters(), lr=1)
+        fit(data, opt, scaler)
+        """
+    )
+    place = (FILE, line(source, "SGD"))
+    texts = source.changed(clip(source, FILE, line(source, "backward"), place, "1.0"))
+    assert texts is not None
+    start = texts[FILE].index(
+        "        if i % 2:\n            scaler.unscale_(opt)\n            nn.utils.clip_grad_norm_([p for"
+    )
+    assert texts[FILE].index("scaler.step(opt)") > start
+
+
+def test_schedules_keep_a_floor_or_their_pace() -> None:
+    rule = script("for g in opt.param_groups: g['lr'] *= 0.5\n")
+    assert change(rule, floored(rule, FILE, line(rule, "*= 0.5"), 1e-4))[1].endswith(
+        "g['lr'] = max(g['lr'] * 0.5, 0.0001)"
+    )
+    sums = script("if total > last * 0.9:\n    cut()\nlast = total / len(data)\n")
+    assert change(sums, compared_alike(sums, FILE, line(sums, "if total")))[1] == "+if total / len(data) > last * 0.9:"
+    batches = script(
+        """
+        plan = torch.optim.lr_scheduler.ExponentialLR(opt, 0.5)
+        for epoch in range(9):
+            for x in data:
+                loss(x).backward(); opt.step(); plan.step()
+        """
+    )
+    assert change(batches, once_an_epoch(batches)) == [
+        "-loss(x).backward(); opt.step(); plan.step()",
+        "+loss(x).backward(); opt.step()",
+        "+plan.step()",
+    ]
+    assert change(batches, milder(batches, 0.5**9, 0.1))[1].endswith("ExponentialLR(opt, 0.7743)")
+    plateau = script("s = torch.optim.lr_scheduler.ReduceLROnPlateau(\n    opt,\n    patience=0,\n)\n")
+    assert change(plateau, with_floor(plateau, 1e-4)) == ["-patience=0,", "+patience=0, min_lr=0.0001,"]
