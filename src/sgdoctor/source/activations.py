@@ -30,10 +30,10 @@ def swapped(source: Source, kinds: tuple[str, ...], new: str) -> list[Edit]:
             if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
                 outer = module.parents.get(node)
                 call = outer if isinstance(outer, ast.Call) and outer.func is node else None
-                layer = module.dotted(node).startswith("torch.nn.") and "functional" not in module.dotted(node)
-                if isinstance(outer, ast.Attribute) or is_output(module, call or node, layer):
-                    continue
-                edits += _swap(module, node, call, kinds, new)
+                new_text = [] if isinstance(outer, ast.Attribute) else _swap(module, node, call, kinds, new)
+                layer = any(module.dotted(node) in LAYERS[kind] for kind in kinds)
+                if new_text and not is_output(module, call or node, layer):
+                    edits += new_text
             elif isinstance(node, ast.Constant) and node.value in kinds and _names_activation(module, node):
                 quote = module.segment(node)[0]
                 edits.append(module.replace(node, f"{quote}{new}{quote}"))
