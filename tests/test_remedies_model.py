@@ -370,7 +370,10 @@ def test_hidden_activations_are_swapped_and_outputs_stay() -> None:
     ]
     cells = script("rnn = nn.RNN(3, 4, nonlinearity='tanh', batch_first=True)\n")
     assert change(cells, gated_instead(cells))[1] == "+rnn = nn.GRU(3, 4, batch_first=True)"
-    deep = script("def f(x):\n    for layer in layers:\n        x = torch.tanh(layer(x))\n    return x\n")
+    deep = script(
+        "layers = [nn.Linear(4, 4) for _ in range(9)]\n"
+        "def f(x):\n    for layer in layers:\n        x = torch.tanh(layer(x))\n    return x\n"
+    )
     assert change(deep, residual(deep.modules[FILE], line(deep, "tanh")))[1] == "+x = x + torch.tanh(layer(x))"
     steep = script("SLOPE = 40\ndef f(x): return torch.sigmoid(SLOPE * g(x))\n")
     assert change(steep, unscaled(steep, line(steep, "sigmoid"), FILE)) == ["-SLOPE = 40", "+SLOPE = 1.0"]

@@ -30,10 +30,10 @@ def swapped(source: Source, kinds: tuple[str, ...], new: str) -> list[Edit]:
             if isinstance(node, (ast.Name, ast.Attribute)) and isinstance(node.ctx, ast.Load):
                 outer = module.parents.get(node)
                 call = outer if isinstance(outer, ast.Call) and outer.func is node else None
-                layer = module.dotted(node).startswith("torch.nn.") and "functional" not in module.dotted(node)
-                if isinstance(outer, ast.Attribute) or is_output(module, call or node, layer):
-                    continue
-                edits += _swap(module, node, call, kinds, new)
+                new_text = [] if isinstance(outer, ast.Attribute) else _swap(module, node, call, kinds, new)
+                layer = any(module.dotted(node) in LAYERS[kind] for kind in kinds)
+                if new_text and not is_output(module, call or node, layer):
+                    edits += new_text
             elif isinstance(node, ast.Constant) and node.value in kinds and _names_activation(module, node):
                 quote = module.segment(node)[0]
                 edits.append(module.replace(node, f"{quote}{new}{quote}"))
@@ -155,9 +155,21 @@ def residual(module: Module, line: int) -> list[Edit]:
         return []
     names = [node.id for node in ast.walk(statement.value) if isinstance(node, ast.Name)]
     layer = looped.target.id if isinstance(looped.target, ast.Name) else ""
-    if target.id not in names or layer not in names:
+    if target.id not in names or layer not in names or not _alike(module, looped.iter):
         return []
     return [module.replace(statement.value, f"{target.id} + {module.segment(statement.value)}")]
+
+
+def _alike(module: Module, layers: ast.expr) -> bool:
+    """Whether layers are made by a comprehension in which each is the same: only then may input and output be added."""
+    name = module.segment(layers)
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Assign) and name in map(module.segment, node.targets):
+            for part in ast.walk(node.value):
+                if isinstance(part, (ast.ListComp, ast.GeneratorExp)):
+                    bound = {each.id for each in ast.walk(part.generators[0].target) if isinstance(each, ast.Name)}
+                    return not bound & {each.id for each in ast.walk(part.elt) if isinstance(each, ast.Name)}
+    return False
 
 
 def gated_instead(source: Source) -> list[Edit]:

@@ -224,6 +224,8 @@ def registered_lists(source: Source) -> list[Edit]:
 def _holds_layers(module: Module, node: ast.Assign, value: ast.expr) -> bool:
     """Whether a list is of layers, or layers are appended to it later."""
     name = module.segment(node.targets[0])
+    if f"(*{name})" in module.text or f"({name})" in module.text:
+        return False  # handed on to a container that registers them
     parts: list[ast.AST] = [value]
     for call in method_calls(module, module.tree, "append"):
         if receiver(module, call) == name:

@@ -107,7 +107,7 @@ def in_run(
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Random weights."""
-    title = "initialise the weights at random (drop the constant initialiser, or use nn.init.kaiming_uniform_)"
+    title = "draw the weights at random, each unit its own (He or Xavier initialisation)"
     site = finding.site
     module = source.module(site.file) if site is not None else None
     initialiser = initialiser_at(module, site.line, CONSTANT) if module is not None and site is not None else None
