@@ -84,6 +84,7 @@ class Term(TypedDict, total=False):
     path: list[str]
     calls: list[Index]
     discount: Number
+    weighted: bool
 
 
 # A sampled event: its line, its number there, the step it was at.

@@ -167,7 +167,7 @@ def _below(node: Any) -> Any:
     return node
 
 
-def _form(node: Any) -> dict[str, Any]:
+def _form(node: Any, depth: int = 0) -> dict[str, Any]:
     """What a term is at heart: the first square, logarithm or loss below it, and with which sign it stands there.
 
     Sign 0: multiplied by something of either sign, or by something that carries gradient itself.
@@ -175,6 +175,7 @@ def _form(node: Any) -> dict[str, Any]:
     sign = 1
     path: list[str] = []
     discounted = None
+    weighted = False
     for _ in range(MAX_DEPTH):
         if node is None:
             break
@@ -192,7 +193,7 @@ def _form(node: Any) -> dict[str, Any]:
                 discounted = next((d for d in map(discount, inner) if d is not None), None)
             even = not name.startswith("Pow") or getattr(node, "_saved_exponent", 0) in (2, 4)
             form = "square" if even and difference and None in inner else "square of its own" if even else "power"
-            return {"form": form, "sign": sign, "path": path, "discount": discounted}
+            return {"form": form, "sign": sign, "path": path, "discount": discounted, "weighted": weighted}
         if name.startswith(SQUARES):
             return {"form": "size", "sign": sign, "path": path}
         if name.startswith(LOGS):
@@ -201,7 +202,7 @@ def _form(node: Any) -> dict[str, Any]:
             form = "log" if name.startswith("LogBackward") else "log-probability"
             if name.startswith("LogBackward") and inner_name.startswith(("Softmax", "Sigmoid")):
                 form = "log-probability"
-            return {"form": form, "sign": sign, "path": path}
+            return {"form": form, "sign": sign, "path": path, "weighted": weighted}
         if name.startswith(("NegBackward", "RsubBackward")) or (
             name.startswith("SubBackward") and len(edges) == 2 and edges[0] is None
         ):
@@ -210,10 +211,19 @@ def _form(node: Any) -> dict[str, Any]:
             constant, child = _constant(node)
             if child is None or constant is None or not constant.is_cpu or not constant.numel():
                 return {"form": "product", "sign": 0, "path": path}
-            sign = sign if float(constant.min()) >= 0 else -sign if float(constant.max()) <= 0 else 0
+            single = constant.numel() == 1
+            # One factor a sample may be a reward or a cost; a row of them may be a one-hot row.
+            weighted = weighted or (not single and (constant.dim() < 2 or constant.shape[-1] == 1))
+            low, high = float(constant.min()), float(constant.max())
+            sign = sign if low >= 0 else -sign if single and high <= 0 else 0
             ways = [child]
+        elif name.startswith("AddBackward") and len(ways) == 2 and depth < 2:
+            one, other = _form(ways[0], depth + 1), _form(ways[1], depth + 1)
+            alike = one["form"].startswith("log") and other["form"].startswith("log") and one["sign"] == other["sign"]
+            form = "log-probability" if alike else "several"
+            return {"form": form, "sign": sign * one["sign"] if alike else 0, "path": path}
         elif not name.startswith((*SAME, *REDUCED)):
-            return {"form": name, "sign": sign, "path": path}
+            return {"form": name, "sign": sign, "path": path, "weighted": weighted}
         if len(ways) != 1:
             return {"form": "several", "sign": 0, "path": path}
         node = ways[0]
