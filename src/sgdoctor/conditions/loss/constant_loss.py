@@ -26,7 +26,8 @@ Compute the term from the outputs as they come from the model.
 - PyTorch, Autograd mechanics, https://docs.pytorch.org/docs/stable/notes/autograd.html
   [an output requires grad only if an input does; gradients of functions that are not differentiable]
 - PyTorch, torch.clamp, https://docs.pytorch.org/docs/stable/generated/torch.clamp.html
-- PyTorch forum, https://discuss.pytorch.org/t/torch-round-gradient/28628 [the gradient of round is zero]
+- Bengio et al., Estimating or propagating gradients through stochastic neurons, https://arxiv.org/abs/1308.3432
+  [thresholds have no useful gradient; the straight-through estimator]
 """
 
 from __future__ import annotations

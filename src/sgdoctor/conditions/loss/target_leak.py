@@ -3,9 +3,9 @@
 ## What happens
 A next-token model whose attention is not masked (or whose convolution is centred, or whose recurrent layer runs both
 ways) reads the token that it is to predict one place on. The loss falls far below what the data allow, quickly, in
-training and in validation alike; generated text is noise, as there the next token does not exist yet. In tables and time
-series the same happens when the target, or something computed from it, is left among the features: a score near perfect
-that is gone in use.
+training and in validation alike; generated text is noise, as there the next token does not exist yet. In tables and
+time series the same happens when the target, or something computed from it, is left among the features: a score near
+perfect that is gone in use.
 
 ## How it is told apart
 Decided on the computation: ids show that place t is to say token t + 1, and a layer on the way mixes later places into
@@ -14,8 +14,8 @@ For tables: one column of the input is the target itself, up to scale and shift,
 - `label-shift`: the target stands at the same place in the input; no layer has to look ahead.
 - `batch-mixing`: samples see each other, not their future. `data-leakage`: validation data in the training set.
 - `overfitting`: low loss in training only.
-Not this: an encoder that reads all of its own sequence, cross-attention, masked language models, autoencoders, tables of
-two or three columns where the target follows from one of them, forecasts from a lag that resembles the target.
+Not this: an encoder that reads all of its own sequence, cross-attention, masked language models, autoencoders, tables
+of two or three columns where the target follows from one of them, forecasts from a lag that resembles the target.
 
 ## Remedy
 
@@ -46,6 +46,10 @@ from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Reme
 from ..questions import layer_site, site_at
 
 SHIFTS = (-2, -1, 0, 1, 2, 3)  # of host/probes/pairs.py
+JOINED = (
+    "torch.stack", "torch.cat", "torch.column_stack", "torch.hstack", "torch.concat", "numpy.stack",
+    "numpy.column_stack", "numpy.concatenate", "numpy.hstack",
+)  # fmt: skip
 ATTENTION = ("scaled_dot_product_attention", "MultiheadAttention", "TransformerEncoder", "TransformerEncoderLayer")
 
 
@@ -91,7 +95,7 @@ def _looks_ahead(record: Record, source: Source, rows: Rows, min_ahead: float) -
             )
             site = _convolution(source)
         else:
-            text = f"its attention is not masked: {value:.0%} of the weight lies on later tokens, the wanted one among them"
+            text = f"its attention is not masked: {value:.0%} of it lies on later tokens, the wanted one among them"
             site = _attention(source)
         return site, f"each place is to say the next token, and {text}", value
     both = _both_ways(source)
@@ -112,7 +116,7 @@ def _standing(record: Record, rows: Rows) -> tuple[Evidence, ...]:
 
 
 def _attention(source: Source) -> Site | None:
-    """The call that takes a mask and is given none: of a function, of an attribute that holds attention, of a product."""
+    """The call that takes a mask and is given none: a function, an attribute that holds attention, a softmax."""
     for module in source:
         for call in module.calls("torch.nn.functional.scaled_dot_product_attention"):
             if not _masked(call):
@@ -198,11 +202,9 @@ def _column(
 
 def _features(source: Source, row: Row) -> Site | None:
     """Where columns are put together: the first stack, cat or concatenation that holds several expressions."""
-    names = ("torch.stack", "torch.cat", "torch.column_stack", "torch.hstack", "numpy.stack", "numpy.column_stack")
-    names += ("numpy.concatenate", "numpy.hstack", "numpy.c_", "torch.concat")
     for module in source:
         calls = [
-            call for call in module.calls(*names) if not isinstance(module.enclosing(call, ast.ClassDef), ast.ClassDef)
+            call for call in module.calls(*JOINED) if not isinstance(module.enclosing(call, ast.ClassDef), ast.ClassDef)
         ]
         if calls:
             return site_at(module, calls[-1])

@@ -1,11 +1,11 @@
 """The target of the loss carries gradient of its own.
 
 ## What happens
-A bootstrapped target, `reward + gamma * value(next state)`, is an estimate that the prediction is to follow. If gradient
-flows into it as well, the two sides meet half way: the value of the next state is pulled towards the present one, which
-is another objective (the Bellman residual), slower and biased where transitions are random, and with a maximum in the
-target often wrong for good. In self-distillation (BYOL, SimSiam) a target branch with gradient lets both branches agree
-on a constant: the loss reaches its minimum, the features collapse to one point and say nothing.
+A bootstrapped target, `reward + gamma * value(next state)`, is an estimate that the prediction is to follow. If
+gradient flows into it as well, the two sides meet half way: the value of the next state is pulled towards the present
+one, which is another objective (the Bellman residual), slower and biased where transitions are random, and with a
+maximum in the target often wrong for good. In self-distillation (BYOL, SimSiam) a target branch with gradient lets both
+branches agree on a constant: the loss reaches its minimum, the features collapse to one point and say nothing.
 
 ## How it is told apart
 Decided on the graph at the target: it has the form constant + factor * (output of trained parameters), the factor a
@@ -14,8 +14,8 @@ discount below 1; or it is another output of the trained network, and both shrin
 - `constant-output`: constant by construction, not by training. `kldiv-arguments`: the arguments are of the wrong kind.
 - `aliased-state`: a target network that is the same object as the live one.
 Not this: losses between two learnt things that are meant to meet (consistency both ways, autoencoders of latents, style
-and contrastive losses), residuals of differential equations, a generator's loss through a critic, VICReg and others that
-hold the spread up by a term of its own, stop-gradient where it belongs.
+and contrastive losses), residuals of differential equations, a generator's loss through a critic, VICReg and others
+that hold the spread up by a term of its own, stop-gradient where it belongs.
 
 ## Remedy
 
@@ -88,7 +88,7 @@ def in_run(
 
 
 def _differential(record: Record) -> bool:
-    """Whether the loss has derivatives of the network in it, or learns its input: a residual is what is wanted there."""
+    """Whether the loss has derivatives of the network in it, or learns its input: a residual is wanted there."""
     plain = any(not parameter.declared for parameter in record.parameters.values())
     ops = {name for row in record.rows("terms") for term in row.get("of", []) for name in term.get("path", [])}
     return plain or any("BackwardBackward" in name for name in ops)
@@ -114,8 +114,8 @@ def _collapsed(record: Record, number: int, collapse: float, min_samples: int) -
     if max(ours, theirs) > collapse:
         return None
     return (
-        f"both sides of the loss carry gradient and shrink to a point: their spread is {ours:.1%} and {theirs:.1%} of what "
-        f"it was, and the loss went from {value[0]:.3g} to {value[-1]:.3g}"
+        f"both sides of the loss carry gradient and shrink to a point: their spread is {ours:.1%} and {theirs:.1%} of "
+        f"what it was, and the loss went from {value[0]:.3g} to {value[-1]:.3g}"
     )
 
 
