@@ -35,10 +35,14 @@ import ast
 import numpy as np
 
 from ...record import Record, Site
-from ...record.record import numbers
+from ...record.record import Objective, number, numbers
 from ...source import Edit, Module, Source
 from ...source.terms import addends, backwarded
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+
+# What a term is where no loss is computed from the outputs: a layer, or an activation behind it.
+LAYERS = ("AddmmBackward", "MmBackward", "LinearBackward", "ConvolutionBackward", "ReluBackward", "SigmoidBackward",
+          "TanhBackward", "SoftmaxBackward", "NativeBatchNormBackward", "NativeLayerNormBackward")  # fmt: skip
 
 
 def in_run(
@@ -93,17 +97,17 @@ def _another(record: Record, source: Source, min_samples: int) -> Answer:
     """A loss of the training loop that is in no graph, though it is added to one that is."""
     used = {call for objective in record.objectives for call in objective.calls}
     sites = {record.calls[call].get("site") for call in used if call in record.calls}
-    for number, call in record.calls.items():
-        if not call.get("grad") or number in used or call.get("site") in sites:
+    for index, call in record.calls.items():
+        if not call.get("grad") or index in used or call.get("site") in sites:
             continue
-        samples = record.rows("loss", call=number, grad=True)
+        samples = record.rows("loss", call=index, grad=True)
         site = record.site(call.get("site"))
         if len(samples) < min_samples or site is None:
             continue
         for objective in record.objectives:
             if objective.count < min_samples or objective.site is None:
                 continue
-            total = _left_out(source, site, objective.site)
+            total = _left_out(record, source, site, objective)
             if total is None:
                 continue
             text = (
@@ -115,46 +119,36 @@ def _another(record: Record, source: Source, min_samples: int) -> Answer:
             return
 
 
-def _left_out(source: Source, loss: Site, backward: Site) -> str | None:
-    """What is backpropagated instead of the loss, where the loss is kept by name in the same function, outside no_grad.
+def _left_out(record: Record, source: Source, loss: Site, objective: Objective) -> str | None:
+    """What is backpropagated instead of the loss, where the loss is kept by name in the same function.
 
-    The name must be what is printed, returned, or added up with what is backpropagated: a loss that serves nothing
-    but a report stands beside a backpropagated loss function of its own.
+    Either the script adds the loss up with it and leaves that sum unused by backward(), or it is no loss at all: a loss
+    that serves nothing but a report stands beside one that is backpropagated.
     """
-    found = backwarded(source, backward.file, backward.line)
+    backward = objective.site
+    found = backwarded(source, backward.file, backward.line) if backward is not None else None
     module = source.module(loss.file)
-    if found is None or module is None or found[0] is not module or loss.function != backward.function:
+    if found is None or backward is None or module is not found[0] or loss.function != backward.function:
         return None
     name = _name_of(source, loss)
     if name is None:
         return None
-    terms = addends(source, *found)
-    calls = [module.dotted(t.node.func) for t in terms if isinstance(t.node, ast.Call)]
     function = module.function_at(backward.line) or module.tree
+    used = _names(found[1]) | {part for term in addends(source, *found) for part in _names(term.node)}
     summed = any(
-        isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and name in _names(node)
+        isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and name in _names(node) and used & _names(node)
         for node in ast.walk(function)
     )
-    criterion = any("loss" in call.lower() or "entropy" in call for call in calls if call.startswith("torch."))
-    partial = summed and bool({t.node.id for t in terms if isinstance(t.node, ast.Name)} or calls)
-    if partial or not (criterion or _has_loss(source, module, found[1])):
-        return module.segment(found[1])
-    return None
+    return module.segment(found[1]) if summed or _is_output(record, objective) else None
 
 
-def _has_loss(source: Source, module: Module, node: ast.expr) -> bool:
-    """Whether what is backpropagated is made by a loss at all, of torch or of the script's own."""
-    for addend in addends(source, module, node):
-        inside = [part for part in ast.walk(addend.node) if isinstance(part, (ast.BinOp, ast.Call))]
-        plain = all(
-            isinstance(part, ast.Call)
-            and isinstance(part.func, ast.Attribute)
-            and part.func.attr in ("mean", "sum", "norm", "square", "pow", "abs")
-            for part in inside
-        )
-        if not plain and inside:
-            return True
-    return False
+def _is_output(record: Record, objective: Objective) -> bool:
+    """Whether what is backpropagated is an output as it comes from a layer: summed or averaged, no loss of any form."""
+    terms = [term for row in record.rows("terms", site=objective.number) for term in row.get("of", [])]
+    return bool(terms) and all(
+        str(term.get("form")).startswith(LAYERS) and not term.get("calls") and number(term.get("weight")) > 0
+        for term in terms
+    )
 
 
 def _name_of(source: Source, site: Site) -> str | None:
