@@ -57,7 +57,7 @@ def in_run(
     for number, call in record.calls.items():
         if not call.get("grad") or call.get("fn") not in ("cross_entropy", "nll_loss"):
             continue
-        samples = Rows(row for row in record.rows("sequence", call=number) if row.get("tail"))
+        samples = _along_time(Rows(row for row in record.rows("sequence", call=number) if row.get("tail")))
         seen = True
         said = _counted(call, samples, min_share, min_rows, min_both) or _ignored(
             record, number, call, samples, min_ignored
@@ -77,18 +77,25 @@ def in_run(
         yield NotEvaluated("no loss over class ids was seen")
 
 
+def _along_time(samples: Rows) -> Rows:
+    """Of labels given in one row, those laid out along the axis at whose ends the input is filled up."""
+    axes = {axis: samples.where(axis=axis) for axis in (1, 0)}
+    filled = {axis: np.nan_to_num(rows.column("tail.beyond")).sum() for axis, rows in axes.items() if len(rows)}
+    return axes[max(filled, key=lambda axis: filled[axis])] if filled else samples
+
+
 def _counted(
     call: Row, samples: Rows, min_share: float, min_rows: float, min_both: float
 ) -> tuple[str, float, str, int] | None:
     if not len(samples) or call.get("weighted") or call.get("reduction") == "none":
         return None
-    low, high = samples.column("tail.low"), samples.column("tail.high")
+    values = samples.column("tail.value")
     share, rows = samples.column("tail.share"), samples.column("tail.rows")
     both, apart = samples.column("tail.both"), samples.column("tail.apart")
     keep = share > 0
-    if keep.mean() < 0.5 or np.any(low[keep] != high[keep]) or len(np.unique(low[keep])) != 1:
+    if keep.mean() < 0.5 or len(np.unique(values[keep])) != 1 or not np.isfinite(values[keep][0]):
         return None
-    value = int(low[keep][0])
+    value = int(values[keep][0])
     if value == call.get("ignore_index") or value < 0:
         return None
     uneven = np.nanmean(apart) > 0.5 or len(np.unique(np.round(share, 4))) > 1

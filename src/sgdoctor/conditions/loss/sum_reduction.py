@@ -36,11 +36,13 @@ import ast
 import numpy as np
 
 from ...record import Progress, Record, Site, progress
-from ...source import Source
-from ...source.terms import addends, backwarded
+from ...source import Module, Source
+from ...source.terms import addends, backwarded, definitions
 from ..activations import loss_maker
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import MIN_STEPS, middle, optimizers_of, site_at, standing, steps_of
+
+MAX_HOPS = 8  # names followed back from what is backpropagated
 
 
 def in_run(
@@ -87,11 +89,13 @@ def _summed(record: Record, entry: Progress) -> tuple[float, Site | None] | None
             return float(np.prod([max(1, size) for size in target] or [1])), record.site(call.get("site"))
         if direct:
             return None
+    terms = [term for row in record.rows("terms", site=entry.objective.number) for term in row.get("of", [])]
+    if not any(str(term.get("op")).startswith("SumBackward") for term in terms) or not _undivided(record, entry):
+        return None
     for row in entry.objective.graphs:
-        head = row.get("head") or []
-        if head and head[0][0].startswith("SumBackward") and not head[0][1] and _undivided(record, entry):
-            inputs = [shape for shape in head[0][2] if shape]
-            return (float(np.prod(inputs[0])), entry.objective.site) if inputs else None
+        for name, shape, inputs in row.get("head") or []:
+            if name.startswith("SumBackward") and not shape and inputs and inputs[0]:
+                return float(np.prod(inputs[0])), entry.objective.site
     return None
 
 
@@ -132,23 +136,27 @@ def _finding(source: Source, entry: Progress, site: Site | None, count: float, f
 
 def _sum_in(source: Source, site: Site | None) -> Site | None:
     """The `.sum()` of a loss that is written by hand."""
+    found = _sum(source, site)
+    return site_at(*found) if found is not None else None
+
+
+def _sum(source: Source, site: Site | None) -> tuple[Module, ast.Call] | None:
+    """The outermost sum over everything, in what is backpropagated at a line or in what that is a name for."""
     found = backwarded(source, site.file, site.line) if site is not None else None
-    if found is None:
-        return None
-    for module, call in _sums(source, site):
-        return site_at(module, call)
+    waiting = [found] if found is not None else []
+    for _ in range(MAX_HOPS):
+        if not waiting:
+            return None
+        module, node = waiting.pop(0)
+        for part in ast.walk(node):
+            if isinstance(part, ast.Call) and not part.keywords:
+                whole = {"?.sum": 0, "torch.sum": 1}.get(module.dotted(part.func))
+                if whole is not None and len(part.args) == whole:
+                    return module, part
+            if isinstance(part, ast.Name):
+                waiting += [(module, value) for value, _ in definitions(module, part)]
+        waiting += [(term.module, term.node) for term in addends(source, module, node) if term.module is not module]
     return None
-
-
-def _sums(source: Source, site: Site | None):  # type: ignore[no-untyped-def]
-    found = backwarded(source, site.file, site.line) if site is not None else None
-    for addend in addends(source, *found) if found is not None else ():
-        outer: ast.AST | None = addend.node
-        while outer is not None and isinstance(outer, ast.expr):
-            if isinstance(outer, ast.Call) and addend.module.dotted(outer.func) in ("?.sum", "torch.sum"):
-                yield addend.module, outer
-                break
-            outer = addend.module.parents.get(outer)
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
@@ -163,10 +171,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             if keyword.arg == "size_average":
                 return [Remedy(title, "changes-training", (maker[0].replace(keyword.value, "True"),))]
         return [Remedy(title, "changes-training")]
-    for module, call in _sums(source, site):
-        if isinstance(call.func, ast.Attribute):
-            text = module.segment(call.func).removesuffix("sum") + "mean"
-            return [Remedy(title, "changes-training", (module.replace(call.func, text),))]
+    found = _sum(source, site)
+    if found is not None and isinstance(found[1].func, ast.Attribute):
+        text = found[0].segment(found[1].func).removesuffix("sum") + "mean"
+        return [Remedy(title, "changes-training", (found[0].replace(found[1].func, text),))]
     return [Remedy(title, "changes-training")]
 
 
