@@ -57,7 +57,7 @@ def in_run(
     *,
     min_discount: float = 0.5,  # discounts of returns lie between 0.9 and 1; a physical constant may be anything
     max_discount: float = 1.0,  # a value beyond is no discount
-    collapse: float = 0.1,  # spread and loss over those at the start; clinic: collapsed 0.08 and falling, healthy above 1
+    collapse: float = 0.1,  # spread and loss over those at the start; clinic: collapsed 0.08, healthy above 1
     min_samples: int = 4,  # an end and a beginning
 ) -> Answer:
     """Gradient flows into what the prediction is to follow."""

@@ -83,7 +83,6 @@ class Pairs:
         self, graph: Graph, embedding: Any, ids: Any, target: Any, node: Any, axis: int, ignored: Any
     ) -> dict[str, Any]:
         """`ids`, `target`: rows x time."""
-        torch = self._torch
         run = _trailing(target)
         valid = (target >= 0) & ~(run & (run.sum(1, keepdim=True) > 1))
         if isinstance(ignored, int):
