@@ -59,11 +59,12 @@ def in_run(
         yield NotEvaluated("no loss over class ids beside an embedding of as many ids was seen")
         return
     aligned = {row.get("call") for row in rows if _share(row, 1) > max_next}
+    coded = {row.get("call") for row in rows if row.get("narrow")}
     groups: dict[tuple[object, object, object], Rows] = {}
     for row in rows:
         groups.setdefault((row.get("call"), row.get("axis"), row.get("start")), Rows()).append(row)
     for (number, _, _), found in groups.items():
-        if number in aligned or len(found) < min_samples or any(row.get("narrow") for row in found):
+        if number in aligned or number in coded or len(found) < min_samples:
             continue
         fits = [shift for shift in SHIFTS if all(_share(row, shift) >= min_match for row in found)]
         if not fits or 1 in fits:

@@ -15,6 +15,7 @@ MAX_COLUMNS = 512
 MAX_ROWS = 512  # of a batch that are asked for what they end in
 MATMULS = ("BmmBackward", "BaddbmmBackward", "MmBackward", "MvBackward", "EinsumBackward")
 DATA_EDGE = {"AddmmBackward0": 1, "MmBackward0": 0, "LinearBackward0": 0}
+SEVERAL = ("Unbind", "Split", "UnsafeSplit", "Chunk", "MkldnnRnn", "CudnnRnn", "MiopenRnn", "Lstm", "Gru")
 OUTSIDE = 2**40  # a start or end that stands for "to the end"
 
 
@@ -278,7 +279,8 @@ def _narrow(graph: Graph, embedding: Any, derived: set[Any], rows: int, length: 
         total = 1
         for size in shape:
             total *= size
-        if reach <= index and node is not embedding and total > rows and not sizes & set(shape):
+        whole = not node.name().startswith(SEVERAL)  # the shape of one of several results says nothing of them all
+        if reach <= index and whole and node is not embedding and total > rows and not sizes & set(shape):
             return True
         reach = max(reach, last[node])
     return False
