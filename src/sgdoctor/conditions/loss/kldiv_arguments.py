@@ -35,8 +35,8 @@ import ast
 
 import numpy as np
 
-from ...record import Record, Rows
-from ...source import Edit, Source
+from ...record import Record, Rows, Site
+from ...source import Edit, Module, Source
 from ...source.flow import Trail
 from ...source.loss import argument, loss_call
 from ..activations import loss_maker
@@ -144,11 +144,9 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe" if fault != "mean" else "changes-training", tuple(edits))]
 
 
-def _edits(source: Source, found: tuple[object, ast.Call], site: object, fault: str) -> list[Edit]:
+def _edits(source: Source, found: tuple[Module, ast.Call], site: object, fault: str) -> list[Edit]:
     module, call = found
-    from ...source import Module  # for the type alone
 
-    assert isinstance(module, Module)
     first, second = argument(call, 0, "input"), argument(call, 1, "target")
     if first is None or second is None:
         return []
@@ -168,10 +166,7 @@ def _edits(source: Source, found: tuple[object, ast.Call], site: object, fault: 
                 return [point.module.replace(node.func, text)]
         return [module.replace(first, f"({texts[0]}).clamp_min(1e-12).log()")]
     if fault in ("log-target", "plain-target", "mean"):
-        from ...record import Site
-        from ..activations import loss_maker as maker_of
-
-        made = maker_of(source, site) if isinstance(site, Site) else None
+        made = loss_maker(source, site) if isinstance(site, Site) else None
         if made is None:
             return []
         name, value = ("reduction", '"batchmean"') if fault == "mean" else ("log_target", str(fault == "log-target"))
