@@ -41,6 +41,8 @@ class Observer:
 
     parameters: Any
     losses: Any
+    arguments: Any
+    pairs: Any
     network: Any
     gradients: Any
     updates: Any
@@ -227,6 +229,7 @@ class Observer:
             count = self.sampler.count(("backward", site)) - 1
             begun = (self._graph(root, site, count), site, count)
         self.losses.on_backward()
+        self.pairs.on_backward()
         return begun
 
     def backward_ends(self, begun: Begun | None) -> None:
@@ -246,7 +249,7 @@ class Observer:
     def _graph(self, root: Any, site: int | None, count: int) -> Graph | None:
         with self.timed(), self.guard("graph"):
             graph = Graph(root) if "graph" not in self._failed else None
-            for probe in ("network", "gradients", "updates") if graph is not None else ():
+            for probe in ("network", "gradients", "updates", "arguments", "pairs") if graph is not None else ():
                 with self.guard(probe):
                     getattr(self, probe).on_graph(graph, site, count)
             return graph

@@ -106,6 +106,17 @@ class Argument(TypedDict, total=False):
     nonfinite: Count
 
 
+class Term(TypedDict, total=False):
+    op: str
+    weight: Number
+    form: str
+    sign: Whole
+    path: list[str]
+    calls: list[Index]
+    discount: Number
+    weighted: bool
+
+
 # A sampled event: its line, its number there, the step it was at.
 AT = {"site": Index | None, "n": Count, "step": Count}
 
@@ -205,6 +216,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "ignore_index": Whole | None,
         "weighted": bool,
         "smoothing": Number,
+        "enabled": bool,
         "step": Count,
     },
     "loss": {
@@ -231,6 +243,32 @@ FIELDS: dict[str, dict[str, Any]] = {
         "error": Number,
         "spread": Number,
     },
+    # The loss: what its arguments are made by, what it is the sum of, inputs beside targets
+    "argument": {
+        "call": Index,
+        "step": Count,
+        "made": list[str],
+        "target_made": list[str],
+        "discount": Number,
+        "log_target": bool,
+        "kl": dict[str, Number] | None,
+    },
+    "terms": {**AT, "of": list[Term]},
+    "sequence": {
+        **AT,
+        "call": Index,
+        "param": Index | None,
+        "shape": Shape,
+        "axis": Count,
+        "start": Whole | None,
+        "valid": Number,
+        "shifts": Numbers,
+        "tail": dict[str, Number],
+        "narrow": bool,
+        "ahead": Numbers,
+        "ahead_by": str | None,
+    },
+    "copy": {**AT, "call": Index, "param": Index, "shape": Shape, "columns": list[Count], "alike": Numbers},
     # The network
     "graph": {
         **AT,

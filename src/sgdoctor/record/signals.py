@@ -43,6 +43,11 @@ _TABLE = (
     Signal("constant_loss", ("sample",), "loss", "the loss of the best constant output: `loss` constant", "sample"),
     Signal("permuted_loss", ("sample",), "loss", "the loss on other samples' targets: `loss` permuted", "sample"),
     Signal("score", ("call",), "samples", "how many outputs are right, squared error; trials only: `score`", "event"),
+    # The loss: what its arguments are made by, what it is the sum of, inputs beside targets
+    Signal("loss_arguments", ("call",), "1", "operations that made them, KL's row sums: `argument`", "sample"),
+    Signal("loss_terms", ("change", "term"), "1", "factor, sign and form of each term: `terms`", "sample"),
+    Signal("sequences", ("sample",), "1", "labels against input ids, shifted and padded: `sequence`", "sample"),
+    Signal("copied_columns", ("sample", "feature"), "1", "input columns that are the target: `copy`", "sample"),
     # The network
     Signal("graph", ("change",), "1", "layers and tensors that the loss reaches: `graph`", "sample"),
     Signal("features", ("sample", "feature"), "input", "moments of what reaches first weights: `features`", "sample"),

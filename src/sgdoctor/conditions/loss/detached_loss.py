@@ -43,7 +43,10 @@ from __future__ import annotations
 
 import ast
 
+import numpy as np
+
 from ...record import Record, Site
+from ...record.record import Objective, numbers
 from ...source import Edit, Module, Source
 from ...source.flow import Trail
 from ...source.output import output_of
@@ -54,6 +57,7 @@ from ..questions import site_at
 NO_GRAPH = ("does not require grad and does not have a grad_fn", "element 0 of tensors does not require grad")
 CUT_METHODS = ("?.detach", "?.item", "?.numpy", "?.tolist", "?.detach_")
 CUT_FUNCTIONS = ("torch.tensor", "torch.Tensor", "torch.FloatTensor", "torch.from_numpy", "numpy.array", "float")
+CHOICES = ("?.argmax", "torch.argmax", "?.round", "torch.round", "?.max", "torch.max")  # what no gradient passes
 
 
 def in_run(
@@ -87,7 +91,34 @@ def in_run(
                 subject=objective.site,
             )
             return
+    made_anew = _made_anew(record, min_backwards)
+    if made_anew is not None:
+        text = (
+            "the loss reaches none of the parameters that the optimizer holds, only a tensor without history that was "
+            "told to require grad: it was made anew on the way, so that no parameter gets a gradient"
+        )
+        place = _cut_before(source, made_anew.site, (*CUT_METHODS, *CUT_FUNCTIONS, *CHOICES))
+        yield Finding(place or made_anew.site, (Evidence(text, "graph", 0.0, 1.0),), 0.96)
+        return
     yield from _partial(record, source, min_backwards)
+
+
+def _made_anew(record: Record, min_backwards: int) -> Objective | None:
+    """An objective whose only leaves are plain tensors that no optimizer holds, where the optimizers move nothing."""
+    held = {p for optimizer in record.optimizers for p in optimizer.parameters}
+    rows = [row for optimizer in record.optimizers for row in optimizer.updates]
+    if not held or not rows or any(np.nanmax(numbers(row.get("change")), initial=0.0) > 0 for row in rows):
+        return None
+    if any(row.get("truncated") or row.get("opaque") for row in record.rows("graph")) or any(
+        row.get("steps") for row in record.rows("free")
+    ):
+        return None
+    for objective in record.objectives:
+        leaves = [record.parameters.get(leaf) for leaf in objective.leaves]
+        plain = bool(leaves) and all(leaf is not None and not leaf.declared for leaf in leaves)
+        if plain and not objective.leaves & held and objective.count >= min_backwards:
+            return objective
+    return None
 
 
 def _partial(record: Record, source: Source, min_backwards: int) -> Answer:
@@ -114,7 +145,9 @@ def _partial(record: Record, source: Source, min_backwards: int) -> Answer:
     yield Finding(place, (evidence,), 0.9, layer=record.parameters[cut_off[0]].layer)
 
 
-def _cut_before(source: Source, site: Site | None) -> Site | None:
+def _cut_before(
+    source: Source, site: Site | None, names: tuple[str, ...] = (*CUT_METHODS, *CUT_FUNCTIONS)
+) -> Site | None:
     """The cut on the way of the value whose backward() stands at a site."""
     module = source.module(site.file) if site is not None else None
     statement = module.statement_with(site.line, "backward") if module is not None and site is not None else None
@@ -123,14 +156,14 @@ def _cut_before(source: Source, site: Site | None) -> Site | None:
     for node in ast.walk(statement):
         if isinstance(node, ast.Attribute) and node.attr == "backward":
             for point in Trail(source).of(module, node.value):
-                if _is_cut(point.module, point.node):
+                if _is_cut(point.module, point.node, names):
                     return site_at(point.module, point.node)
     return None
 
 
-def _is_cut(module: Module, node: ast.expr) -> bool:
+def _is_cut(module: Module, node: ast.expr, names: tuple[str, ...] = (*CUT_METHODS, *CUT_FUNCTIONS)) -> bool:
     if isinstance(node, ast.Call):
-        return module.dotted(node.func) in (*CUT_METHODS, *CUT_FUNCTIONS)
+        return module.dotted(node.func) in names
     return isinstance(node, ast.Attribute) and node.attr == "data"
 
 
@@ -310,7 +343,7 @@ def _around_model(source: Source, module: Module, line: int) -> tuple[Edit, ...]
 CONDITION = Condition(
     "detached-loss",
     "error",
-    needs=("graph", "optimizers", "parameters", "exception"),
+    needs=("graph", "optimizers", "parameters", "exception", "updates"),
     in_run=in_run,
     remedies=remedies,
     structural=True,

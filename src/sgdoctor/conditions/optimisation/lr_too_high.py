@@ -79,6 +79,8 @@ def in_run(
         for steps in steps_of(record, entry.objective):
             if steps.optimizer is None or not len(steps.updates):
                 continue
+            if any(group.get("maximize") is True for group in steps.optimizer.groups):
+                continue  # what rises is meant to rise
             jump = _largest(steps)
             overshoot, agreement = middle(steps.overshoot), middle(steps.agreement)
             swings = overshoot > min_overshoot and agreement < max_agreement

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .arguments import Arguments
 from .crash import Crash
 from .gradients import Gradients
 from .loaders import Loaders
@@ -16,6 +17,7 @@ from .loop import Loop
 from .loss import Losses
 from .modes import Modes
 from .network import Network
+from .pairs import Pairs
 from .parameters import Parameters
 from .score import Score
 from .updates import Updates
@@ -24,6 +26,8 @@ from .updates import Updates
 PROBES: dict[str, Callable[[Any], Any]] = {
     "parameters": Parameters,
     "losses": Losses,
+    "arguments": Arguments,
+    "pairs": Pairs,
     "network": Network,
     "gradients": Gradients,
     "updates": Updates,

@@ -55,7 +55,9 @@ class Losses:
         is_tensor = self._torch.is_tensor
         row: dict[str, Any] = {"fn": name, "output": None, "target": None}
         if is_tensor(output):
-            row["output"] = {**_tensor(output), "grad": output.requires_grad}
+            described = row["output"] = {**_tensor(output), "grad": output.requires_grad}
+            if output.is_cpu and output.numel() and output.is_floating_point():
+                described["min"], described["max"] = float(output.detach().min()), float(output.detach().max())
         if is_tensor(target):
             described = row["target"] = {**_tensor(target), "grad": target.requires_grad}
             # The extremes of labels are what decides; a device that has just failed cannot be asked any more.
@@ -116,6 +118,9 @@ class Losses:
             self._describe_target(row, name, output.detach(), target.detach())
             self._compare(row, name, original, args, kwargs, output.detach(), target.detach(), site)
         self._observer.write(row)
+        self._observer.arguments.on_sample(call, name, output, target, kwargs, result)
+        if graded:
+            self._observer.pairs.on_sample(call, output, target, kwargs.get("ignore_index"))
 
     def _call(self, name: str, site: int | None, output: Any, target: Any, args: Any, kwargs: Any, graded: bool) -> int:
         tensors = self._torch.is_tensor(target)
@@ -150,6 +155,7 @@ class Losses:
                 "ignore_index": kwargs.get("ignore_index"),
                 "weighted": kwargs.get("weight") is not None or kwargs.get("pos_weight") is not None,
                 "smoothing": kwargs.get("label_smoothing") or 0.0,
+                "enabled": self._torch.is_grad_enabled(),
                 "step": self._observer.steps,
             }
         )

@@ -1,0 +1,186 @@
+"""The loss, or a term of it, does not depend on what the model put out.
+
+## What happens
+A constant can be added to a loss or computed in it without any error: a criterion given detached or rounded outputs
+beside a penalty that does carry gradient, a clamp or a threshold in whose flat part all outputs lie, the sign of the
+output instead of the output. Backward runs, the gradient of that term is exactly zero, and only what is left (often the
+penalty alone) is trained: weights shrink, and the loss stays pinned where it was.
+
+## How it is told apart
+Decided on the graph: the line that is backpropagated names a loss whose value enters as a constant, while another term
+has a path to the parameters; or an operation whose derivative is zero everywhere (round, sign, floor, a clamp that
+all outputs lie outside of) stands between, and every gradient is exactly zero.
+- `detached-loss`: the graph is cut for all terms, and backward raises or starts at a leaf.
+- `single-logit-cross-entropy`, `constant-output`: zero gradient since a softmax runs over one entry.
+- `dead-relu`, `saturated-activations`, `symmetric-init`: the flat part is inside the network.
+- `loss-not-backpropagated`: the loss depends on the model, and nobody calls backward on it.
+Not this: constants of a density (log 2 pi), detached targets and baselines, a straight-through estimator, losses only
+watched, a frozen part of the model, hinge losses that reach zero when everything is learnt.
+
+## Remedy
+Compute the term from the outputs as they come from the model.
+
+    loss = F.cross_entropy(model(x), y) + decay * penalty         # no detach(), round() or argmax on the way
+
+## Sources
+- PyTorch, Autograd mechanics, https://docs.pytorch.org/docs/stable/notes/autograd.html
+  [an output requires grad only if an input does; gradients of functions that are not differentiable]
+- PyTorch, torch.clamp, https://docs.pytorch.org/docs/stable/generated/torch.clamp.html
+- Bengio et al., Estimating or propagating gradients through stochastic neurons, https://arxiv.org/abs/1308.3432
+  [thresholds have no useful gradient; the straight-through estimator]
+"""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+
+from ...record import Record, Row, Rows, Site
+from ...record.record import numbers
+from ...source import Module, Source
+from ...source.flow import Trail
+from ...source.loss import argument, loss_call
+from ...source.terms import Addend, addends, backwarded
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import MIN_STEPS, site_at
+
+FLAT = (
+    "RoundBackward",
+    "SignBackward",
+    "FloorBackward",
+    "CeilBackward",
+    "TruncBackward",
+    "ClampBackward",
+    "SgnBackward",
+)
+CUTS = ("detach", "item", "data", "numpy", "tolist", "round", "sign", "floor", "ceil", "argmax")
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_backwards: int = MIN_STEPS,  # as for every judgement of learning
+) -> Answer:
+    """A loss has no gradient with respect to the outputs."""
+    objectives = [o for o in record.objectives if o.count >= min_backwards]
+    if not objectives:
+        yield NotEvaluated("no loss was backpropagated often enough")
+        return
+    for objective in objectives:
+        found = _flat(record, source, objective.calls, record.rows("gradients", site=objective.number))
+        found = found or _constant_term(record, source, objective.site, objective.graphs)
+        if found is not None:
+            yield found
+            return
+
+
+def _flat(record: Record, source: Source, calls: list[int], gradients: Rows) -> Finding | None:
+    """Every gradient is exactly zero from the first step on, with a flat operation right before the loss."""
+    sizes = [numbers(row.get("grad")) for row in gradients]
+    known = np.concatenate([column[np.isfinite(column)] for column in sizes]) if sizes else np.array([])
+    if not len(known) or np.any(known != 0):
+        return None
+    for call in calls:
+        for row in record.rows("argument", call=call):
+            flat = next((name for name in row.get("made", [])[:2] if name.startswith(FLAT)), None)
+            if flat is None:
+                continue
+            site = record.site(record.calls.get(call, {}).get("site"))
+            values = record.rows("loss", call=call).column("value")
+            word = flat.partition("Backward")[0].lower()
+            text = (
+                f"the loss is computed behind {word}, whose derivative is zero there: every gradient of {len(sizes)} "
+            )
+            text += "sampled steps is exactly 0"
+            if len(values):
+                text += f", and the loss stands at {values[-1]:.4g}"
+            return Finding(_cut(source, site, (word,)) or site, (Evidence(text, "gradients", 0.0, None),), 0.95)
+    return None
+
+
+def _constant_term(record: Record, source: Source, site: Site | None, graphs: Rows) -> Finding | None:
+    """A loss without gradient, called with gradients enabled, is a term of the sum that is backpropagated."""
+    loose = [
+        call
+        for call in record.calls.values()
+        if call.get("enabled") and not call.get("grad") and not (call.get("output") or {}).get("grad")
+    ]
+    found = backwarded(source, site.file, site.line) if site is not None else None
+    if not loose or found is None or not _has_constant(record, graphs):
+        return None
+    terms = addends(source, *found)
+    for call in loose:
+        place = record.site(call.get("site"))
+        if place is None or not any(_stands_at(term, place) for term in terms):
+            continue
+        number = call.get("i")
+        values = record.rows("loss", call=number).column("value")
+        text = (
+            f"the term {call.get('fn')} of the loss carries no gradient: the model is trained on the other terms alone"
+        )
+        if len(values):
+            text += f", and it went from {values[0]:.4g} to {values[-1]:.4g}"
+        return Finding(_cut(source, place, CUTS) or place, (Evidence(text, "loss_terms", 0.0, 1.0),), 0.93)
+    return None
+
+
+def _has_constant(record: Record, graphs: Rows) -> bool:
+    sites = {row.get("site") for row in graphs}
+    rows: list[Row] = [row for row in record.rows("terms") if row.get("site") in sites]
+    return any(term.get("op") == "constant" for row in rows for term in row.get("of", []))
+
+
+def _stands_at(term: Addend, place: Site) -> bool:
+    node = term.node
+    return term.module.file == place.file and node.lineno <= place.line <= (node.end_lineno or node.lineno)
+
+
+def _cut(source: Source, loss: Site | None, names: tuple[str, ...]) -> Site | None:
+    """The operation that takes the gradient away, on the trail of the loss's first argument."""
+    found = loss_call(source, loss.file, loss.line) if loss is not None else None
+    output = argument(found[1], 0, "input") if found is not None else None
+    if found is None or output is None:
+        return None
+    for point in Trail(source).of(found[0], output):
+        if _takes_away(point.module, point.node, names):
+            return site_at(point.module, point.node)
+    return None
+
+
+def _takes_away(module: Module, node: ast.expr, names: tuple[str, ...]) -> bool:
+    if isinstance(node, ast.Call):
+        return module.dotted(node.func).rpartition(".")[2] in names
+    return isinstance(node, ast.Attribute) and node.attr in names
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Take the operation away."""
+    title = "compute the loss from the outputs as they come from the model"
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    for node in ast.walk(module.tree) if module is not None else ():
+        if not isinstance(node, ast.expr) or site is None or node.lineno != site.line or module is None:
+            continue
+        if not _takes_away(module, node, (*CUTS, "clamp", "clip")):
+            continue
+        if isinstance(node, ast.Attribute):
+            return [Remedy(title, "changes-training", (module.replace(node, module.segment(node.value)),))]
+        if isinstance(node, ast.Call):
+            method = isinstance(node.func, ast.Attribute) and module.dotted(node.func).startswith("?")
+            inner = node.func.value if method and isinstance(node.func, ast.Attribute) else argument(node, 0, "input")
+            if inner is not None:
+                return [Remedy(title, "changes-training", (module.replace(node, module.segment(inner)),))]
+    return [Remedy(title, "changes-training")]
+
+
+CONDITION = Condition(
+    "constant-loss",
+    "error",
+    needs=("loss_calls", "loss_values", "loss_arguments", "loss_terms", "gradients", "graph"),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+    explains=("vanishing-gradients", "uninformative-labels", "lr-too-low", "missing-step", "unscaled-target"),
+)

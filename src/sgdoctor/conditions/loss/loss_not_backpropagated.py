@@ -1,0 +1,204 @@
+"""The loss is computed and never backpropagated, or backward() is called on something else.
+
+## What happens
+Without `loss.backward()` no parameter has a gradient, `optimizer.step()` skips them all without a word, and the weights
+stay as they were: the loss wanders about its first value with the batches. When backward() is called on another tensor
+(a part of the sum, a penalty, an output), something is trained, but not what the printed loss says.
+
+## How it is told apart
+Decided on the loop: a loss with gradient is computed again and again, the optimizer steps, and no backward pass is ever
+seen, or the loss's node is in none of the graphs that are backpropagated while the line that calls backward() names
+a part of the sum that the script adds up.
+- `missing-step`: gradients exist and nobody steps. `detached-loss`: backward() is called on a graph that was cut.
+- `misplaced-zero-grad`: gradients exist and are cleared before the step. `frozen-parameters`: parameters refuse them.
+- `constant-loss`: it is backpropagated, and depends on nothing. `lr-too-low`: weights do move, slowly.
+Not this: losses computed for a report, evaluation, evolution strategies, gradients set by hand or by torch.func,
+alternating terms, an auxiliary loss that is only watched.
+
+## Remedy
+
+    optimizer.zero_grad()
+    loss = criterion(model(x), y)
+    loss.backward()                                  # on the whole sum, before the step
+    optimizer.step()
+
+## Sources
+- PyTorch, Optimizing model parameters, https://docs.pytorch.org/tutorials/beginner/basics/optimization_tutorial.html
+  [zero_grad, backward, step]
+- PyTorch, Tensor.backward, https://docs.pytorch.org/docs/stable/generated/torch.Tensor.backward.html
+"""
+
+from __future__ import annotations
+
+import ast
+
+import numpy as np
+
+from ...record import Record, Site
+from ...record.record import Objective, number, numbers
+from ...source import Edit, Module, Source
+from ...source.terms import addends, backwarded
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+
+# What a term is where no loss is computed from the outputs: a layer, or an activation behind it.
+LAYERS = ("AddmmBackward", "MmBackward", "LinearBackward", "ConvolutionBackward", "ReluBackward", "SigmoidBackward",
+          "TanhBackward", "SoftmaxBackward", "NativeBatchNormBackward", "NativeLayerNormBackward")  # fmt: skip
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_steps: int = 5,  # a first pass may be a trial of the shapes
+    min_samples: int = 4,  # of a loss that is in no graph; the first six of each line are always sampled
+) -> Answer:
+    """No backward pass belongs to the loss."""
+    if not record.optimizers:
+        yield NotEvaluated("no optimizer was seen")
+        return
+    if not record.objectives:
+        yield from _never(record, source, min_steps)
+        return
+    if any(row.get("truncated") or row.get("opaque") for row in record.rows("graph")):
+        yield NotEvaluated("the graph could not be seen whole (compiled, or very large)")
+        return
+    yield from _another(record, source, min_samples)
+
+
+def _never(record: Record, source: Source, min_steps: int) -> Answer:
+    """Losses with gradient and steps without: nothing was ever backpropagated."""
+    graded = [i for i, call in record.calls.items() if call.get("grad")]
+    counts = {i: max(list(record.rows("loss", call=i).column("n")) or [0.0]) + 1 for i in graded}
+    steps = [entry for entry in record.optimizers if entry.steps >= min_steps]
+    if any(np.isfinite(numbers(row.get("grad"))).any() for entry in steps for row in entry.updates):
+        return  # gradients came from somewhere else
+    if not steps and not (counts and max(counts.values()) >= min_steps and record.exception is None):
+        return
+    if steps and not any(len(entry.updates) for entry in steps):
+        return
+    site = record.site(record.calls[max(counts, key=lambda i: counts[i])].get("site")) if counts else None
+    site = site or _step_site(record)
+    many = f"the optimizer stepped {steps[0].steps} times" if steps else "the loss was computed again and again"
+    text = f"{many} and backward() was never called: no parameter ever had a gradient"
+    yield Finding(
+        site, (Evidence(text, "objective", 0.0, float(steps[0].steps if steps else 1)),), 0.95, subject="never"
+    )
+
+
+def _step_site(record: Record) -> Site | None:
+    for row in record.rows("window"):
+        for letter, site, _ in row.get("events", []):
+            if letter == "S":
+                return record.site(site)
+    return None
+
+
+def _another(record: Record, source: Source, min_samples: int) -> Answer:
+    """A loss of the training loop that is in no graph, though it is added to one that is."""
+    used = {call for objective in record.objectives for call in objective.calls}
+    sites = {record.calls[call].get("site") for call in used if call in record.calls}
+    for index, call in record.calls.items():
+        if not call.get("grad") or index in used or call.get("site") in sites:
+            continue
+        samples = record.rows("loss", call=index, grad=True)
+        site = record.site(call.get("site"))
+        if len(samples) < min_samples or site is None:
+            continue
+        for objective in record.objectives:
+            if objective.count < min_samples or objective.site is None:
+                continue
+            total = _left_out(record, source, site, objective)
+            if total is None:
+                continue
+            text = (
+                f"{call.get('fn')} is computed with gradient, and its result is in none of the graphs that are "
+                f"backpropagated: backward() is called on `{total}` instead"
+            )
+            evidence = Evidence(text, "graph", 0.0, 1.0)
+            yield Finding(objective.site, (evidence,), 0.9, subject=_name_of(source, site))
+            return
+
+
+def _left_out(record: Record, source: Source, loss: Site, objective: Objective) -> str | None:
+    """What is backpropagated instead of the loss, where the loss is kept by name in the same function.
+
+    Either the script adds the loss up with it and leaves that sum unused by backward(), or it is no loss at all: a loss
+    that serves nothing but a report stands beside one that is backpropagated.
+    """
+    backward = objective.site
+    found = backwarded(source, backward.file, backward.line) if backward is not None else None
+    module = source.module(loss.file)
+    if found is None or backward is None or module is not found[0] or loss.function != backward.function:
+        return None
+    name = _name_of(source, loss)
+    if name is None:
+        return None
+    function = module.function_at(backward.line) or module.tree
+    used = _names(found[1]) | {part for term in addends(source, *found) for part in _names(term.node)}
+    summed = any(
+        isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add) and name in _names(node) and used & _names(node)
+        for node in ast.walk(function)
+    )
+    return module.segment(found[1]) if summed or _is_output(record, objective) else None
+
+
+def _is_output(record: Record, objective: Objective) -> bool:
+    """Whether what is backpropagated is an output as it comes from a layer: summed or averaged, no loss of any form."""
+    terms = [term for row in record.rows("terms", site=objective.number) for term in row.get("of", [])]
+    return bool(terms) and all(
+        str(term.get("form")).startswith(LAYERS) and not term.get("calls") and number(term.get("weight")) > 0
+        for term in terms
+    )
+
+
+def _name_of(source: Source, site: Site) -> str | None:
+    module = source.module(site.file)
+    statement = module.statement_at(site.line) if module is not None else None
+    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+        return statement.targets[0].id
+    return None
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """backward() on the loss, in front of the step."""
+    title = "call backward() on the loss before optimizer.step()"
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return [Remedy(title, "safe")]
+    if finding.subject == "never":
+        statement = module.statement_at(site.line)
+        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
+            return [Remedy(title, "safe", (module.insert_after(statement, f"{statement.targets[0].id}.backward()"),))]
+        return [Remedy(title, "safe")]
+    return [Remedy("call backward() on the loss itself", "changes-training", tuple(_whole(source, module, finding)))]
+
+
+def _whole(source: Source, module: Module, finding: Finding) -> list[Edit]:
+    """backward() on the sum that the script makes of the loss, else on the loss."""
+    site, name = finding.site, finding.subject
+    found = backwarded(source, site.file, site.line) if site is not None else None
+    if found is None or site is None or not isinstance(name, str):
+        return []
+    function = module.function_at(site.line) or module.tree
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and name in _names(node.value):
+            target = node.targets[0]
+            if isinstance(target, ast.Name) and node.lineno < site.line:
+                return [module.replace(found[1], target.id)]
+    return [module.replace(found[1], name)]
+
+
+CONDITION = Condition(
+    "loss-not-backpropagated",
+    "error",
+    needs=("loss_calls", "loss_values", "objective", "graph", "optimizers", "updates", "loop_windows"),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+    explains=("uninformative-labels", "missing-step", "lr-too-low", "detached-loss"),
+)

@@ -1,0 +1,133 @@
+"""Cross-entropy over a single output is always zero.
+
+## What happens
+Softmax over one class is 1 whatever the logit, so that `CrossEntropyLoss` on outputs of shape (N, 1) is exactly 0 with
+a gradient of exactly 0: the loss looks perfect from the first step and no weight ever moves. With labels 0 and 1 given
+as integers the second class does not exist and torch raises "Target 1 is out of bounds"; people then cast the labels to
+float or zero them out, and the error is gone. Squeezed to (N), the outputs of the whole batch count as the classes of
+one sample: the softmax runs over the batch, and samples compete with each other.
+
+## How it is told apart
+Decided on the shape at the loss: the class axis has length 1 (or, with float targets, outputs and targets are vectors
+over the batch whose targets do not sum to one, as those of one sample would).
+- `labels-out-of-range`: the exception it may end in; there the ids are wrong, here the number of outputs.
+- `constant-output`: a softmax over one unit inside the model. `wrong-loss-for-task`: several outputs, another loss due.
+- `constant-loss`: another reason for a gradient of zero. `missing-step`, `lr-too-low`: gradients are not zero.
+Not this: `BCEWithLogitsLoss` on one output, which is right; two outputs for two classes; segmentation with two
+channels.
+
+## Remedy
+One output and a sigmoid loss, with targets of the same shape and float; or two outputs and class ids.
+
+    loss = F.binary_cross_entropy_with_logits(model(x).squeeze(1), y.float())
+    predicted = (logits > 0).long()                  # argmax over one column is always 0
+
+## Sources
+- PyTorch, CrossEntropyLoss, https://docs.pytorch.org/docs/stable/generated/torch.nn.CrossEntropyLoss.html
+  [the input has shape (minibatch, C): one column means one class]
+- PyTorch, BCEWithLogitsLoss, https://docs.pytorch.org/docs/stable/generated/torch.nn.BCEWithLogitsLoss.html
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...record import Record, Row
+from ...source import Edit, Source
+from ...source.loss import argument, loss_call
+from ..activations import loss_maker
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at
+
+CLASSES = ("cross_entropy", "nll_loss")
+OUT_OF_BOUNDS = "out of bounds"
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    max_loss: float = 1e-6,  # -log(1) is exactly 0 in any precision
+) -> Answer:
+    """The class axis at a cross-entropy has length one."""
+    error = record.exception
+    crashed = (error or {}).get("loss") or {}
+    if error is not None and crashed.get("fn") in CLASSES and OUT_OF_BOUNDS in str(error.get("text")):
+        shape = (crashed.get("output") or {}).get("shape") or []
+        if len(shape) >= 2 and shape[1] == 1:
+            frames = error.get("frames") or []
+            yield _finding(record, source, frames[-1] if frames else None, crashed, "and torch raised", None)
+            return
+    calls = [(i, row) for i, row in record.calls.items() if row.get("grad") and row.get("fn") in CLASSES]
+    for number, call in calls:
+        shape = (call.get("output") or {}).get("shape") or []
+        samples = record.rows("loss", call=number, grad=True)
+        values = np.abs(samples.column("value"))
+        if len(shape) >= 2 and shape[1] == 1 and not (len(values) and np.nanmax(values) > max_loss):
+            text = f"and the loss is 0 in all {len(values)} samples" if len(values) else "and the loss is 0"
+            yield _finding(record, source, call.get("site"), call, text, float(np.nanmax(values, initial=0.0)))
+            return
+        if len(shape) == 1 and shape[0] > 1 and _over_the_batch(call, samples.column("target.mean") * shape[0]):
+            text = "one output a sample, squeezed: the softmax runs over the batch, and samples compete with each other"
+            yield _finding(record, source, call.get("site"), call, text, None)
+            return
+    if not calls and not crashed:
+        yield NotEvaluated("cross_entropy was not called with gradient")
+
+
+def _over_the_batch(call: Row, sums: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
+    target = call.get("target") or {}
+    floats = str(target.get("dtype", "")).startswith(("float", "bfloat"))
+    known = sums[np.isfinite(sums)]
+    return bool(floats and len(target.get("shape") or []) == 1 and len(known) and np.max(np.abs(known - 1)) > 0.05)
+
+
+def _finding(record: Record, source: Source, site: object, call: Row, text: str, value: float | None) -> Finding:
+    shape = (call.get("output") or {}).get("shape") or []
+    place = record.site(site)
+    maker = loss_maker(source, place)
+    what = f"{call.get('fn')} is given outputs of shape {shape}: " + (
+        f"one class only, whose probability is always 1, {text}" if len(shape) >= 2 else text
+    )
+    target = (call.get("target") or {}).get("shape") or []
+    return Finding(
+        site_at(*maker) if maker else place,
+        (Evidence(what, "loss_calls", value, 0.0),),
+        0.97,
+        subject=(place, tuple(shape), tuple(target)),
+    )
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """The loss for one logit, with targets of its shape."""
+    title = "use BCEWithLogitsLoss with float targets of the outputs' shape (or two outputs)"
+    subject = finding.subject if isinstance(finding.subject, tuple) else (None, (), ())
+    place, shape, target_shape = subject
+    call, maker = (loss_call(source, place.file, place.line), loss_maker(source, place)) if place else (None, None)
+    if call is None or maker is None:
+        return [Remedy(title, "changes-training")]
+    module, node = call
+    output, target = argument(node, 0, "input"), argument(node, 1, "target")
+    if output is None or target is None or maker[1].keywords:
+        return [Remedy(title, "changes-training")]
+    functional = maker[1] is node
+    text = maker[0].segment(maker[1].func)
+    name = "binary_cross_entropy_with_logits" if functional else "BCEWithLogitsLoss"
+    edits: list[Edit] = [maker[0].replace(maker[1].func, text.rpartition(".")[0] + "." + name if "." in text else name)]
+    if "." not in text:  # imported by its own name: the other one would have to be imported too
+        return [Remedy(title, "changes-training")]
+    if len(shape) > len(target_shape):
+        edits.append(module.replace(output, module.segment(output) + ".squeeze(1)"))
+    edits.append(module.replace(target, module.segment(target) + ".float()"))
+    return [Remedy(title, "changes-training", tuple(edits))]
+
+
+CONDITION = Condition(
+    "single-logit-cross-entropy",
+    "error",
+    needs=("loss_calls", "loss_values", "exception"),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+    explains=("labels-out-of-range", "vanishing-gradients", "dead-relu", "constant-loss", "uninformative-labels"),
+)

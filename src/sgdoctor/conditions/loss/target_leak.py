@@ -1,0 +1,238 @@
+"""The model can see its target: no causal mask, or the target is a column of the input.
+
+## What happens
+A next-token model whose attention is not masked (or whose convolution is centred, or whose recurrent layer runs both
+ways) reads the token that it is to predict one place on. The loss falls far below what the data allow, quickly, in
+training and in validation alike; generated text is noise, as there the next token does not exist yet. In tables and
+time series the same happens when the target, or something computed from it, is left among the features: a score near
+perfect that is gone in use.
+
+## How it is told apart
+Decided on the computation: ids show that place t is to say token t + 1, and a layer on the way mixes later places into
+earlier ones (attention with weight above the diagonal, a kernel that reaches forward, a recurrence in both directions).
+For tables: one column of the input is the target itself, up to scale and shift, in every batch.
+- `label-shift`: the target stands at the same place in the input; no layer has to look ahead.
+- `batch-mixing`: samples see each other, not their future. `data-leakage`: validation data in the training set.
+- `overfitting`: low loss in training only.
+Not this: an encoder that reads all of its own sequence, cross-attention, masked language models, autoencoders, tables
+of two or three columns where the target follows from one of them, forecasts from a lag that resembles the target.
+
+## Remedy
+
+    y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    mask = nn.Transformer.generate_square_subsequent_mask(T)
+    h = encoder(x, mask=mask, is_causal=True)
+    features = table.drop(columns=["target"])
+
+## Sources
+- PyTorch, scaled_dot_product_attention,
+  https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html [is_causal]
+- PyTorch, Transformer, https://docs.pytorch.org/docs/stable/generated/torch.nn.Transformer.html
+  [generate_square_subsequent_mask]
+- Kaufman et al., Leakage in data mining, https://doi.org/10.1145/2382577.2382579 [definition and examples]
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+
+import numpy as np
+
+from ...record import Record, Row, Rows, Site
+from ...record.record import numbers
+from ...source import Module, Source
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import layer_site, site_at
+
+SHIFTS = (-2, -1, 0, 1, 2, 3)  # of host/probes/pairs.py
+JOINED = (
+    "torch.stack", "torch.cat", "torch.column_stack", "torch.hstack", "torch.concat", "numpy.stack",
+    "numpy.column_stack", "numpy.concatenate", "numpy.hstack",
+)  # fmt: skip
+ATTENTION = ("scaled_dot_product_attention", "MultiheadAttention", "TransformerEncoder", "TransformerEncoderLayer")
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_next: float = 0.97,  # of the places where the target is the next token
+    min_ahead: float = 0.01,  # share of attention on later places: a mask leaves exactly 0
+    min_alike: float = 0.99999,  # |correlation| of a column with the target: float32 keeps 1e-6
+    max_second: float = 0.98,  # of the next column: where several say it all, it may be the nature of the data
+    min_samples: int = 4,  # samples that must agree
+) -> Answer:
+    """Later places, or the target itself, reach the prediction."""
+    sequences = Rows(row for row in record.rows("sequence") if len(row.get("shifts") or []) == len(SHIFTS))
+    copies = record.rows("copy")
+    if not len(sequences) and not len(copies):
+        yield NotEvaluated("neither token ids nor a table beside a single target was seen")
+        return
+    rows = Rows(row for row in sequences if _next(row) >= min_next)
+    if len(rows) >= min_samples:
+        said = _looks_ahead(record, source, rows, min_ahead)
+        if said is not None:
+            site, text, value = said
+            yield Finding(site, (Evidence(text, "sequences", value, 0.0), *_standing(record, rows)), 0.93)
+            return
+    yield from _column(record, source, copies, min_alike, max_second, min_samples)
+
+
+def _next(row: Row) -> float:
+    value = float(numbers(row.get("shifts"))[SHIFTS.index(1)])
+    return value if np.isfinite(value) else 0.0
+
+
+def _looks_ahead(record: Record, source: Source, rows: Rows, min_ahead: float) -> tuple[Site | None, str, float] | None:
+    shares = [float(np.nanmax(column)) for row in rows if len(column := numbers(row.get("ahead")))]
+    known = [value for value in shares if np.isfinite(value)]
+    if known and float(np.median(known)) > min_ahead:
+        value = float(np.median(known))
+        if str(rows[0].get("ahead_by")).startswith("Convolution"):
+            text = (
+                "its kernels reach forward: a convolution padded on both sides mixes later tokens into earlier places"
+            )
+            site = _convolution(source)
+        else:
+            text = f"its attention is not masked: {value:.0%} of it lies on later tokens, the wanted one among them"
+            site = _attention(source)
+        return site, f"each place is to say the next token, and {text}", value
+    both = _both_ways(source)
+    if both is not None and not known:
+        text = "each place is to say the next token, and the recurrent layer also runs backwards, from the end to it"
+        return both, text, 1.0
+    return None
+
+
+def _standing(record: Record, rows: Rows) -> tuple[Evidence, ...]:
+    call = rows[0].get("call")
+    values = record.rows("loss", call=call, grad=True).column("value")
+    known = values[np.isfinite(values)]
+    if len(known) < 2:
+        return ()
+    text = f"the loss went from {known[0]:.3g} to {known[-1]:.3g}"
+    return (Evidence(text, "loss_values", float(known[-1]), float(known[0])),)
+
+
+def _attention(source: Source) -> Site | None:
+    """The call that takes a mask and is given none: a function, an attribute that holds attention, a softmax."""
+    for module in source:
+        for call in module.calls("torch.nn.functional.scaled_dot_product_attention"):
+            if not _masked(call):
+                return site_at(module, call)
+    for module in source:
+        held = _holders(module)
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or _masked(node):
+                continue
+            if node.func.attr in held and isinstance(node.func.value, ast.Name) and node.func.value.id == "self":
+                return site_at(module, node)
+    for module in source:
+        calls = [*module.calls("torch.nn.functional.softmax", "torch.softmax", "?.softmax")]
+        inside = [call for call in calls if isinstance(module.enclosing(call, ast.ClassDef), ast.ClassDef)]
+        if inside:
+            return site_at(module, inside[0])
+    return None
+
+
+def _masked(call: ast.Call) -> bool:
+    return any(keyword.arg in ("mask", "attn_mask", "is_causal", "src_mask", "tgt_mask") for keyword in call.keywords)
+
+
+def _holders(module: Module) -> set[str]:
+    """Attributes that hold attention of torch."""
+    found = set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+            made = module.dotted(node.value.func).rpartition(".")[2]
+            inner = [module.dotted(n.func).rpartition(".")[2] for n in ast.walk(node.value) if isinstance(n, ast.Call)]
+            if made in ATTENTION or set(inner) & set(ATTENTION):
+                found |= {target.attr for target in node.targets if isinstance(target, ast.Attribute)}
+    return found
+
+
+def _convolution(source: Source) -> Site | None:
+    for module in source:
+        for call in module.calls("torch.nn.Conv1d", "torch.nn.functional.conv1d"):
+            if any(keyword.arg == "padding" for keyword in call.keywords):
+                return site_at(module, call)
+    return None
+
+
+def _both_ways(source: Source) -> Site | None:
+    for module in source:
+        for call in module.calls("torch.nn.GRU", "torch.nn.LSTM", "torch.nn.RNN"):
+            for keyword in call.keywords:
+                if keyword.arg == "bidirectional" and isinstance(keyword.value, ast.Constant) and keyword.value.value:
+                    return site_at(module, call)
+    return None
+
+
+def _column(
+    record: Record, source: Source, copies: Rows, min_alike: float, max_second: float, min_samples: int
+) -> Answer:
+    """One column of the input is the target in every sampled batch."""
+    by_call: dict[object, Rows] = {}
+    for row in copies:
+        if len(row.get("alike") or []) == 2 and len(row.get("columns") or []) == 2:
+            by_call.setdefault((row.get("call"), row.get("param")), Rows()).append(row)
+    for rows in by_call.values():
+        alike = np.array([numbers(row["alike"]) for row in rows])
+        ((column, times),) = Counter(row["columns"][0] for row in rows).most_common(1)
+        if len(rows) < min_samples or times < len(rows) or not np.all(alike[:, 0] >= min_alike):
+            continue
+        if np.median(alike[:, 1]) > max_second:
+            continue
+        shape = rows[0].get("shape") or []
+        text = (
+            f"column {column} of the input is the target, up to scale and shift, in all {len(rows)} sampled batches "
+            f"(correlation 1.0000; the next column has {np.median(alike[:, 1]):.2f}): the model only has to copy it"
+        )
+        site = _features(source, rows[0]) or layer_site(record, source, rows[0].get("param"))
+        call = record.calls.get(rows[0].get("call", -1)) or {}
+        yield Finding(
+            site or record.site(call.get("site")),
+            (Evidence(text, "copied_columns", float(alike[:, 0].min()), 1.0), *_standing(record, rows)),
+            0.9,
+            subject=(column, tuple(shape)),
+        )
+        return
+
+
+def _features(source: Source, row: Row) -> Site | None:
+    """Where columns are put together: the first stack, cat or concatenation that holds several expressions."""
+    for module in source:
+        calls = [
+            call for call in module.calls(*JOINED) if not isinstance(module.enclosing(call, ast.ClassDef), ast.ClassDef)
+        ]
+        if calls:
+            return site_at(module, calls[-1])
+    return None
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """A mask, or the column dropped."""
+    if finding.subject is not None:
+        return [Remedy("drop the column that holds the target from the features", "changes-training")]
+    title = "mask later places: is_causal=True, or a square subsequent mask"
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    for call in module.calls("torch.nn.functional.scaled_dot_product_attention") if module is not None else ():
+        if site is not None and module is not None and call.lineno == site.line and not _masked(call):
+            text = module.segment(call)[:-1].rstrip().rstrip(",") + ", is_causal=True)"
+            return [Remedy(title, "changes-training", (module.replace(call, text),))]
+    for call in module.calls("torch.nn.GRU", "torch.nn.LSTM", "torch.nn.RNN") if module is not None else ():
+        for keyword in call.keywords:
+            if keyword.arg == "bidirectional" and site is not None and call.lineno == site.line:
+                return [Remedy("run the recurrent layer forward only (and halve what comes after)", "changes-training")]
+    return [Remedy(title, "changes-training")]
+
+
+CONDITION = Condition(
+    "target-leak",
+    "error",
+    needs=("sequences", "copied_columns", "loss_values", "loss_calls"),
+    in_run=in_run,
+    remedies=remedies,
+)
