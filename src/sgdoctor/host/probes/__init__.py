@@ -9,15 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .checkpoints import Checkpoints
 from .crash import Crash
 from .gradients import Gradients
+from .kept import Evaluations, KeptGraphs
 from .loaders import Loaders
 from .loop import Loop
 from .loss import Losses
 from .modes import Modes
 from .network import Network
 from .parameters import Parameters
+from .precision import Precision
+from .schedules import Schedules
 from .updates import Updates
+from .windows import Windows
 
 # By the name of the observer's attribute.
 PROBES: dict[str, Callable[[Any], Any]] = {
@@ -30,6 +35,13 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "loaders": Loaders,
     "loop": Loop,
     "crash": Crash,
+    # What surrounds a step
+    "windows": Windows,
+    "schedules": Schedules,
+    "checkpoints": Checkpoints,
+    "kept": KeptGraphs,
+    "evaluations": Evaluations,
+    "precision": Precision,
 }
 BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs
 

@@ -159,6 +159,7 @@ class Updates:
     def _clear(self, state: State, site: int | None) -> None:
         state.dirty = False
         state.residual = None
+        self._observer.windows.on_clear(state.number, site)
         if self._backwards > state.cleared_at:
             state.cleared_at = self._backwards
             state.clear_site = site
