@@ -15,7 +15,7 @@ class Window(NamedTuple):
     """One signature and how often it came."""
 
     events: list[Event]
-    count: int
+    times: int
     first: int
 
 
@@ -23,8 +23,8 @@ def windows(record: Record) -> list[Window]:
     """All signatures, each with its last count."""
     found: dict[object, Window] = {}
     for row in record.rows("window"):
-        events = [tuple(event) for event in row.get("events", [])]
-        found[row.get("i")] = Window(events, row.get("count", 0), row.get("first", 0))  # type: ignore[arg-type]
+        events: list[Event] = [(letter, site, owner) for letter, site, owner in row.get("events", [])]
+        found[row.get("i")] = Window(events, row.get("count", 0), row.get("first", 0))
     return list(found.values())
 
 
@@ -34,7 +34,7 @@ def lines_of(record: Record, letter: str, optimizer: int | None = None) -> list[
     for window in windows(record):
         for name, site, owner in window.events:
             if name == letter and site is not None and (optimizer is None or owner == optimizer):
-                counts[site] += max(1, window.count)
+                counts[site] += max(1, window.times)
     return [(found, count) for site, count in counts.most_common() if (found := record.site(site)) is not None]
 
 

@@ -108,9 +108,9 @@ def _dropped(record: Record, source: Source, optimizer: Optimizer, min_lost: flo
 def _inside(source: Source, clear: Site | None, module: Module, test: ast.If) -> bool:
     """Whether the clearing stands in the same loop as the test, outside of it."""
     loop = module.enclosing(test, ast.For, ast.While)
-    if clear is None or loop is None or source.module(clear.file) is not module:
+    if clear is None or source.module(clear.file) is not module:
         return False
-    return loop.lineno <= clear.line <= (getattr(loop, "end_lineno", None) or 0)
+    return isinstance(loop, (ast.For, ast.While)) and loop.lineno <= clear.line <= (loop.end_lineno or 0)
 
 
 def _stale(record: Record, source: Source, optimizer: Optimizer, min_stale: float) -> Finding | None:

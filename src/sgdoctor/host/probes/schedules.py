@@ -23,6 +23,9 @@ class Schedule:
         self.built = now  # optimizer steps before it was made
         self.kind = type(scheduler).__name__
         self.settings: dict[str, Any] = {}
+        self.mode: str | None = None
+        self.milestones: list[float] = []
+        self.optimizer: int | None = None
         self.steps = 0
         self.step_site: int | None = None
         self.first: int | None = None  # optimizer steps before its own first
@@ -55,7 +58,9 @@ class Schedules:
 
     def on_built(self, scheduler: Any, site: int | None) -> None:
         """A scheduler was constructed (told once for each class that it is of)."""
-        self._of(scheduler, site)
+        known = self._of(scheduler, site)
+        if known is not None:  # now, as the script may drop it before anything is written
+            self._describe(known, scheduler)
 
     def _of(self, scheduler: Any, site: int | None = None) -> Schedule | None:
         known = self._known.get(id(scheduler))
@@ -75,6 +80,7 @@ class Schedules:
             return
         if known.first is None:
             known.first = self._observer.steps
+            self._describe(known, scheduler)
         known.step_site = site
         groups = getattr(getattr(scheduler, "optimizer", None), "param_groups", None)
         rate = groups[0].get("lr") if groups else None
@@ -92,9 +98,6 @@ class Schedules:
     def on_flush(self, closing: bool) -> None:
         """Those that are new or have stepped more."""
         for known in [*self._gone, *self._known.values()]:
-            scheduler = known.reference()
-            if scheduler is not None and not known.settings:
-                self._describe(known, scheduler)
             if known.steps > known.written and (closing or known.steps >= known.written * 1.25 + 1):
                 known.written = known.steps
                 self._write(known)
@@ -112,20 +115,23 @@ class Schedules:
             held = self._known.get(id(part))
             if held is not None:
                 held.part = True
+        mode, milestones = getattr(scheduler, "mode", None), getattr(scheduler, "milestones", None)
+        known.mode = mode if isinstance(mode, str) else None
+        known.milestones = [float(m) for m in sorted(milestones)][:20] if isinstance(milestones, dict) else []
+        optimizer = getattr(scheduler, "optimizer", None)
+        number = None if optimizer is None else self._observer.updates.number(optimizer)
+        known.optimizer = number if isinstance(number, int) else None
 
     def _write(self, known: Schedule) -> None:
-        scheduler = known.reference()
-        mode = getattr(scheduler, "mode", None)
-        milestones = getattr(scheduler, "milestones", None)
         row = {
             "k": "schedule",
             "i": known.number,
             "site": known.site,
             "class": known.kind,
-            "opt": self._optimizer(scheduler),
+            "opt": known.optimizer,
             "settings": dict(known.settings),
-            "mode": mode if isinstance(mode, str) else None,
-            "milestones": [float(m) for m in sorted(milestones)][:20] if milestones else [],
+            "mode": known.mode,
+            "milestones": list(known.milestones),
             "part": known.part,
             "built": known.built,
             "steps": known.steps,
@@ -136,8 +142,3 @@ class Schedules:
             "rates": list(known.rates),
         }
         self._observer.write(row)
-
-    def _optimizer(self, scheduler: Any) -> int | None:
-        optimizer = getattr(scheduler, "optimizer", None)
-        number = None if optimizer is None else self._observer.updates.number(optimizer)
-        return number if isinstance(number, int) else None
