@@ -201,6 +201,7 @@ class Observer:
     def loss_called(self, name: str, original: Any, frame: FrameType, args: Any, kwargs: Any, result: Any) -> None:
         """A loss function of torch returned."""
         self.losses.on_loss(name, original, frame, args, kwargs, result)
+        self.evaluations.on_loss(frame, result)
         self.tick()
 
     def loss_failed(self, name: str, args: Any, kwargs: Any) -> None:

@@ -298,6 +298,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "first": Count,
         "last": Count,
     },
+    "loss_run": {"site": Index | None, "count": Count},
     "autocast": {
         "site": Index | None,
         "dtype": str,

@@ -61,7 +61,7 @@ _TABLE = (
     Signal("schedules", ("scheduler",), "1", "settings, steps, what was fed, rates: `schedule`", "event"),
     Signal("checkpoints", ("load",), "1", "keys matched, memory shared: `loading`, `saving`", "event"),
     Signal("kept_graphs", ("line",), "graphs", "graphs alive long after their backward: `kept`", "sample"),
-    Signal("evaluations", ("line",), "1", "calls of eval() with autograd on: `evaluation`", "event"),
+    Signal("evaluations", ("line",), "1", "eval() with autograd on: `evaluation`, `loss_run`", "event"),
     Signal("precision", ("line",), "1", "autocast regions, calls of a scaler: `autocast`, `scaler`", "event"),
 )
 

@@ -2,10 +2,10 @@
 
 ## What happens
 `load_state_dict(state, strict=False)` copies what fits by name and keeps quiet about the rest. Saved from a
-DataParallel or compiled wrapper (`module.`, `_orig_mod.`), from a model that kept the body under another attribute, or with the
-weights one level deeper in the file (`{"model": ...}`), no name fits: the model stays as it was initialised, and
-fine-tuning from it is training from scratch. The same by hand: a dict comprehension that keeps the entries whose names
-the model has, and keeps none. The result of the call says it all, and is thrown away.
+DataParallel or compiled wrapper (`module.`, `_orig_mod.`), from a model that kept the body under another attribute, or
+with the weights one level deeper in the file (`{"model": ...}`), no name fits: the model stays as it was initialised,
+and fine-tuning from it is training from scratch. The same by hand: a dict comprehension that keeps the entries whose
+names the model has, and keeps none. The result of the call says it all, and is thrown away.
 
 ## How it is told apart
 Decided on the result of the load: most of the model's parameters were missing from the state dict **and** most of the

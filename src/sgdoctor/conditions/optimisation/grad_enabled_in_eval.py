@@ -30,10 +30,8 @@ norm; auxiliary values that are only logged during training; one look at the out
 from __future__ import annotations
 
 import ast
-import itertools
 
 from ...record import Record, Site
-from ...record.loop import windows
 from ...source import Module, Source
 from ...source.rhythm import calls_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
@@ -47,7 +45,7 @@ def in_run(
     source: Source,
     *,
     min_passes: int = 2,  # evaluations: one at the end of a script costs nobody anything
-    min_losses: int = 3,  # windows with several such losses in a row: as often as there are epochs
+    min_losses: int = 3,  # times that several such losses came in a row: as often as there are epochs
 ) -> Answer:
     """Evaluations with autograd on and no backward pass after them."""
     rows = {row.get("site"): row for row in record.rows("evaluation")}
@@ -74,7 +72,7 @@ def in_run(
         text = (
             f"in {count} validations one loss after another was computed with its graph, and no backward pass followed"
         )
-        yield Finding(site, (Evidence(text, "loop_windows", float(count), 0.0),), 0.88)
+        yield Finding(site, (Evidence(text, "evaluations", float(count), 0.0),), 0.88)
 
 
 def _differentiates(module: Module) -> bool:
@@ -152,12 +150,9 @@ def _unused_losses(record: Record, min_losses: int) -> tuple[Site, int] | None:
     used = {call for objective in record.objectives for call in objective.calls}
     used_sites = {record.calls.get(call, {}).get("site") for call in used}
     graded = {row.get("site") for row in record.calls.values() if row.get("grad")} - used_sites
+    runs = {row.get("site"): row.get("count", 0) for row in record.rows("loss_run")}
     for index in graded - {None}:
-        count = 0
-        for window in windows(record):
-            events = [(letter, site) for letter, site, _ in window.events if letter in "lBg"]
-            twice = any(a == b == ("l", index) for a, b in itertools.pairwise(events))
-            count += window.times if twice else 0
+        count = runs.get(index, 0)
         site = record.site(index)
         if count >= min_losses and site is not None:
             return site, count
@@ -182,7 +177,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 CONDITION = Condition(
     "grad-enabled-in-eval",
     "warning",
-    needs=("evaluations", "loop_windows", "loss_calls", "graph"),
+    needs=("evaluations", "loss_calls", "graph", "objective"),
     in_run=in_run,
     remedies=remedies,
     explains=("out-of-memory",),

@@ -34,6 +34,7 @@ from collections.abc import Iterator
 
 from ...record import Record, Row, Site
 from ...source import Module, Source
+from ...source.module import Function
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
 
@@ -83,6 +84,16 @@ def _keeper(source: Source, backward: Site) -> tuple[Module, ast.stmt] | None:
             )
             if called or (own and names & {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}):
                 return module, statement
+    return _returner(home, function, names) if function is not None else None
+
+
+def _returner(module: Module, function: Function, names: set[str]) -> tuple[Module, ast.stmt] | None:
+    """The return statement that hands the loss itself to whoever keeps it."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            parts = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+            if any(isinstance(part, ast.Name) and part.id in names for part in parts):
+                return module, node
     return None
 
 
@@ -135,9 +146,11 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     module = source.module(site.file) if site is not None else None
     if module is None or site is None:
         return [Remedy(title, "safe")]
-    for statement, value in kept_values(module):
-        if statement.lineno != site.line:
-            continue
+    values = [value for statement, value in kept_values(module) if statement.lineno == site.line]
+    returned = module.statement_at(site.line)
+    if isinstance(returned, ast.Return) and returned.value is not None:
+        values = list(returned.value.elts) if isinstance(returned.value, ast.Tuple) else [returned.value]
+    for value in values:
         names = [node for node in ast.walk(value) if isinstance(node, ast.Name) and node.id in _tensors(module, site)]
         target = names[0] if names else value if isinstance(value, ast.Call) else None
         if target is not None:

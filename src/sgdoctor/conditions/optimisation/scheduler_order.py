@@ -3,9 +3,9 @@
 ## What happens
 A scheduler counts its own calls. Made and never stepped, it leaves the rate where it was, and the script reads as if it
 decayed. Stepped before `optimizer.step()`, the first value of the schedule is skipped (torch warns). Stepped every
-batch with a period meant in epochs, the rate collapses within the first epoch (StepLR, ExponentialLR), or a cosine swings
-up and down many times. Stepped once an epoch with a length meant in batches, as OneCycleLR has it, the rate never
-leaves the warm-up: 15 calls of 345 are an lr that is 25 times too small for the whole run.
+batch with a period meant in epochs, the rate collapses within the first epoch (StepLR, ExponentialLR), or a cosine
+swings up and down many times. Stepped once an epoch with a length meant in batches, as OneCycleLR has it, the rate
+never leaves the warm-up: 15 calls of 345 are an lr that is 25 times too small for the whole run.
 
 ## How it is told apart
 Decided on counts of the run: how often each scheduler and its optimizer stepped, against the length that the scheduler

@@ -7,6 +7,8 @@ from typing import Any
 
 MAX_MARKS = 64  # graphs followed at one line
 AGE = 3  # backward passes after which an old graph has no business to live: the last loss is often still at hand
+DENSE = 32  # first backward passes of a line that are all marked; then every SPARSE-th
+SPARSE = 16
 CHAIN = 3  # nodes below the root that are followed too: `(loss / n).backward()`, with `loss` kept
 KEY = "sgdoctor"  # in the metadata of a node, which is the graph's own and is copied nowhere
 THROUGH = ("DivBackward0", "MulBackward0", "AddBackward0")
@@ -46,7 +48,8 @@ class KeptGraphs:
             marks = self._sites[site] = Marks()
         marks.count += 1
         node = root.grad_fn
-        if node is None or not self._observer.look_due(("kept", site)):
+        # A mark takes two microseconds: too cheap for the budget, which would leave too few where others have spent it.
+        if node is None or (marks.count > DENSE and marks.count % SPARSE):
             return
         alive = [(born, mark) for born, mark in marks.references if mark() is not None]
         marks.references = alive[-MAX_MARKS:]
@@ -78,7 +81,10 @@ class KeptGraphs:
 
 
 class Evaluations:
-    """Rows `evaluation`: calls of eval() by line, whether autograd was on, and whether a backward pass came of it."""
+    """Rows `evaluation` (calls of eval(), with autograd on or off, used by a backward or not), and `loss_run`.
+
+    A run: losses with gradient at one line, one after another, with no backward pass between.
+    """
 
     SIGNALS = ("evaluations",)
 
@@ -88,6 +94,21 @@ class Evaluations:
         self._sites: dict[int | None, dict[str, Any]] = {}
         self._written: dict[int | None, int] = {}
         self._open: dict[str, Any] | None = None
+        self._last: int | None = None
+        self._twice = False
+        self._runs: dict[int | None, int] = {}  # by line of a loss: how often it came several times in a row
+        self._written_runs: dict[int | None, int] = {}
+
+    def on_loss(self, frame: Any, result: Any) -> None:
+        """A loss function returned."""
+        if not getattr(result, "requires_grad", False):
+            return
+        site = self._observer.sites.of_frame(frame)
+        if site != self._last:
+            self._last, self._twice = site, False
+        elif not self._twice and len(self._runs) < 100:
+            self._twice = True
+            self._runs[site] = self._runs.get(site, 0) + 1
 
     def on_switch(self, training: bool, site: int | None) -> None:
         """train() or eval() was called by the script."""
@@ -105,12 +126,18 @@ class Evaluations:
 
     def on_backward(self) -> None:
         """A backward pass begins."""
+        self._last = None
         if self._open is not None:
             self._open["backed"] += 1
             self._open = None
 
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""
+        for site, count in self._runs.items():
+            written = self._written_runs.get(site, 0)
+            if count > written and (closing or count >= written * 1.25 + 1):
+                self._written_runs[site] = count
+                self._observer.write({"k": "loss_run", "site": site, "count": count})
         for site, row in self._sites.items():
             written = self._written.get(site, 0)
             if closing or row["count"] >= written * 1.25 + 1:
