@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
 from .module import Function, Module, Source
 
@@ -23,6 +24,21 @@ SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)
 def kind_of(source: Source, module: Module, node: ast.expr) -> str | None:
     """ "rises" or "falls" as training succeeds, by what the expression is computed from; None where both or neither."""
     found: set[str] = set()
+
+    def decided(home: Module, expression: ast.expr) -> bool:
+        said = _says(home, expression)
+        found.update({said} if said is not None else set())
+        return said is not None
+
+    expressions(source, module, node, decided)
+    return found.pop() if len(found) == 1 else None
+
+
+def expressions(
+    source: Source, module: Module, node: ast.expr, stop: Callable[[Module, ast.expr], bool] | None = None
+) -> list[tuple[Module, ast.expr]]:
+    """All that an expression is computed from, by name: assignments, sums, own functions; not beyond `stop`."""
+    passed: list[tuple[Module, ast.expr]] = []
     waiting: list[tuple[Module, ast.expr, int | None]] = [(module, node, None)]
     seen: set[tuple[int, int | None]] = set()
     while waiting and len(seen) < MAX_EXPRESSIONS:
@@ -33,12 +49,10 @@ def kind_of(source: Source, module: Module, node: ast.expr) -> str | None:
         if isinstance(expression, (ast.Tuple, ast.List)) and position is not None:
             waiting += [(home, element, None) for element in expression.elts[position : position + 1]]
             continue
-        said = _says(home, expression)
-        if said is not None:
-            found.add(said)
-            continue
-        waiting += _origins(source, home, expression, position)
-    return found.pop() if len(found) == 1 else None
+        passed.append((home, expression))
+        if stop is None or not stop(home, expression):
+            waiting += _origins(source, home, expression, position)
+    return passed
 
 
 def _says(module: Module, expression: ast.expr) -> str | None:
