@@ -15,6 +15,8 @@ Not this: attacks and saliency maps, which differentiate in eval mode; gradient 
 norm; auxiliary values that are only logged during training; one look at the output behind the training.
 
 ## Remedy
+Switch autograd off around the evaluation, as a decorator or a block; `eval()` stays, the two do different things.
+
     @torch.no_grad()                  # or torch.inference_mode()
     def evaluate(model, loader):
         model.eval()

@@ -18,6 +18,8 @@ Not this: bfloat16, which needs no scaler; a disabled scaler; evaluation under a
 accumulation.
 
 ## Remedy
+All the scaler's calls, in this order; or bfloat16, and none of them.
+
     with torch.autocast("cuda", dtype=torch.float16):
         loss = criterion(model(x), y)
     scaler.scale(loss).backward()

@@ -15,6 +15,8 @@ Not this: a script without a validation, which has nothing else to feed; a valid
 function as the training loss.
 
 ## Remedy
+Compute the mean loss over the validation set first, and feed that:
+
     val_loss = evaluate(model, val_loader)
     scheduler.step(val_loss)
 

@@ -172,7 +172,9 @@ def _summed(record: Record, module: Module, value: ast.expr) -> str | None:
     if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr in ("sum", "mean"):
         compared = any(isinstance(n, ast.Compare) and isinstance(n.ops[0], ast.Eq) for n in ast.walk(inner.func.value))
         return {"sum": "count", "mean": "mean"}[inner.func.attr] if compared else None
-    lines = {inner.lineno} if not isinstance(inner, ast.Name) else _made_at(module, inner)
+    if not isinstance(inner, (ast.Name, ast.Call)):  # `loss.item() * len(x)` is weighted
+        return None
+    lines = {inner.lineno} if isinstance(inner, ast.Call) else _made_at(module, inner)
     reductions = set()
     for call in record.calls.values():
         site = record.site(call.get("site"))
@@ -186,6 +188,8 @@ def _made_at(module: Module, name: ast.Name) -> set[int]:
     scope = module.enclosing(name, *SCOPES) or module.tree
     lines: set[int] = set()
     for node in ast.walk(scope):
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id == name.id:
+            return set()
         if isinstance(node, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name.id for t in node.targets):
             if not isinstance(node.value, ast.Call):
                 return set()
