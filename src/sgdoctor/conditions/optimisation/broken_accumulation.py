@@ -108,6 +108,8 @@ def _dropped(record: Record, source: Source, optimizer: Optimizer, min_lost: flo
 def _inside(source: Source, clear: Site | None, module: Module, test: ast.If) -> bool:
     """Whether the clearing stands in the same loop as the test, outside of it."""
     loop = module.enclosing(test, ast.For, ast.While)
+    if loop is None and clear is not None:  # a function that handles one micro-batch
+        return source.module(clear.file) is module and module.function_at(clear.line) is module.function_at(test.lineno)
     if clear is None or source.module(clear.file) is not module:
         return False
     return isinstance(loop, (ast.For, ast.While)) and loop.lineno <= clear.line <= (loop.end_lineno or 0)

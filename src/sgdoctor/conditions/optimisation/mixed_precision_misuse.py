@@ -86,6 +86,10 @@ def in_run(
     if not scalers and not casts:
         yield NotEvaluated("neither a gradient scaler nor autocast was used in training")
         return
+    refused = _refused(record)
+    if refused is not None:
+        yield refused
+        return
     for misuse in (RAW, UNSCALED, CLIPPED):
         found, total = Counter[int | None](), 0
         for window in windows(record):
@@ -116,6 +120,23 @@ def in_run(
             "gradients below 6e-8 become zero"
         )
         yield Finding(_site(record, halves[0]), (Evidence(text, "precision", 0.0, 1.0),), 0.9, subject="none")
+
+
+def _refused(record: Record) -> Finding | None:
+    """What the scaler itself noticed: it raises where nothing was scaled, or where nothing was unscaled."""
+    error = record.exception or {}
+    text = str(error.get("text", ""))
+    misuse = RAW if "No inf checks were recorded" in text else UNSCALED if "_scale is None" in text else None
+    if misuse is None:
+        return None
+    letter = "S" if misuse is RAW else "B"
+    lines = [site for window in windows(record) for name, site, _ in window.events if name == letter]
+    if misuse is UNSCALED and record.objectives:
+        lines = [record.objectives[0].number]
+    site = record.site(lines[0]) if lines else record.site((error.get("frames") or [None])[-1])
+    first = text.strip().splitlines()[0][:160]
+    evidence = (Evidence(f"the scaler refused to go on ({first}): {misuse.text}", "exception"),)
+    return Finding(site, evidence, 0.95, subject=misuse.name)
 
 
 def _site(record: Record, row: dict[str, object]) -> Site | None:
@@ -178,7 +199,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 CONDITION = Condition(
     "mixed-precision-misuse",
     "error",
-    needs=("precision", "loop_windows"),
+    needs=("precision", "loop_windows", "exception"),
     in_run=in_run,
     remedies=remedies,
     explains=(
