@@ -9,7 +9,7 @@ import torch.nn.functional as F
 def parse():
     parser = argparse.ArgumentParser()
     parser.add_argument("--lr", type=float, default=0.05)
-    parser.add_argument("--momentum", type=float, default=0.99)
+    parser.add_argument("--momentum", type=float, default=0.998)
     parser.add_argument("--steps", type=int, default=300)
     return parser.parse_args()
 

@@ -148,7 +148,7 @@ def _is_loader(module: Module, text: str) -> bool:
     """Whether a name is one that gives batches: made by a DataLoader, or a parameter that has to be one."""
     leaf = text.rpartition(".")[2]
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+        if isinstance(node, ast.Assign):
             names = [ast.unparse(part) for target in node.targets for part in getattr(target, "elts", [target])]
             if text in names and "DataLoader" in ast.unparse(node.value):
                 return True
