@@ -51,6 +51,12 @@ class Observer:
     loop: Any
     crash: Any
     score: Any
+    windows: Any
+    schedules: Any
+    checkpoints: Any
+    kept: Any
+    evaluations: Any
+    precision: Any
 
     def __init__(
         self,
@@ -199,6 +205,7 @@ class Observer:
     def loss_called(self, name: str, original: Any, frame: FrameType, args: Any, kwargs: Any, result: Any) -> None:
         """A loss function of torch returned."""
         self.losses.on_loss(name, original, frame, args, kwargs, result)
+        self.evaluations.on_loss(frame, result)
         self.tick()
 
     def loss_failed(self, name: str, args: Any, kwargs: Any) -> None:
@@ -223,6 +230,9 @@ class Observer:
             deep = not self.torch._C._len_torch_dispatch_stack()
         self.updates.before_backward()
         self.modes.before_backward()
+        self.windows.on_backward(site)
+        self.kept.on_backward(site, root)
+        self.evaluations.on_backward()
         self.loop.on_objective(site, value)
         begun: Begun = (None, site, 0)
         if deep and root.requires_grad:
@@ -283,11 +293,14 @@ class Observer:
 
     def step_begins(self, optimizer: Any, closure: bool) -> None:
         """optimizer.step() begins."""
+        self.windows.on_step_begins(closure)
         self.updates.before_step(optimizer, closure)
 
     def step_ends(self, frame: FrameType, optimizer: Any) -> None:
         """optimizer.step() ended."""
-        self.loop.on_event("S", self.sites.of_frame(frame), self.updates.after_step(optimizer))
+        number = self.updates.after_step(optimizer)
+        self.loop.on_event("S", self.sites.of_frame(frame), number)
+        self.windows.on_step(number)
         self.loop.end_window()
         self.count_step()
         self.tick()
@@ -314,6 +327,7 @@ class Observer:
         """A learning-rate scheduler stepped."""
         site = self.sites.of_frame(frame)
         self.loop.on_event("h", site)
+        self.schedules.on_step(scheduler, site, fed)
         if self.sampler.due(("scheduler", site)):
             value = float(fed) if isinstance(fed, (int, float)) else None
             row = {"k": "scheduler", "site": site, "step": self.steps, "class": type(scheduler).__name__}
@@ -328,6 +342,7 @@ class Observer:
         site = self.sites.of_frame(frame)
         self.parameters.on_module(module)
         self.loop.on_event("T" if training else "E", site)
+        self.evaluations.on_switch(training, site)
         self.modes.on_switch(module, training, site, not any(True for _ in module.children()))
 
     def mode_layer(self, frame: FrameType, kind: str, active: bool, owner: Any, trains: bool) -> None:
@@ -366,7 +381,8 @@ class Observer:
             self._flush_at = self._ticked + (EARLY_SECONDS if self._flushes <= EARLY_FLUSHES else FLUSH_SECONDS)
 
     def _flush(self, closing: bool = False) -> None:
-        for probe in ("loop", "updates", "modes", "loaders"):
+        upkeep = ("windows", "schedules", "kept", "evaluations", "precision")
+        for probe in ("loop", "updates", "modes", "loaders", *upkeep):
             with self.guard(probe):
                 getattr(self, probe).on_flush(closing)
         elapsed = self.sampler.elapsed()

@@ -62,6 +62,13 @@ _TABLE = (
     Signal("curvature", ("sample",), "loss", "slope along a step, before and after it: `turn`", "sample"),
     Signal("stale_gradients", ("sample",), "loss/weight", "norm of the old gradient at backward: `stale`", "sample"),
     Signal("free_parameters", ("line",), "steps", "with gradient, held by no optimizer: `free`", "event"),
+    # What surrounds a step
+    Signal("accumulation", ("place",), "passes", "backward passes a step used, or lost: `accumulation`", "event"),
+    Signal("schedules", ("scheduler",), "1", "settings, steps, what was fed, rates: `schedule`", "event"),
+    Signal("checkpoints", ("load",), "1", "keys matched, memory shared: `loading`, `saving`", "event"),
+    Signal("kept_graphs", ("line",), "graphs", "graphs alive long after their backward: `kept`", "sample"),
+    Signal("evaluations", ("line",), "1", "eval() with autograd on: `evaluation`, `loss_run`", "event"),
+    Signal("precision", ("line",), "1", "autocast regions, calls of a scaler: `autocast`, `scaler`", "event"),
 )
 
 SIGNALS: dict[str, Signal] = {signal.name: signal for signal in _TABLE}

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .arguments import Arguments
+from .checkpoints import Checkpoints
 from .crash import Crash
 from .gradients import Gradients
+from .kept import Evaluations, KeptGraphs
 from .loaders import Loaders
 from .loop import Loop
 from .loss import Losses
@@ -19,8 +21,11 @@ from .modes import Modes
 from .network import Network
 from .pairs import Pairs
 from .parameters import Parameters
+from .precision import Precision
+from .schedules import Schedules
 from .score import Score
 from .updates import Updates
+from .windows import Windows
 
 # By the name of the observer's attribute.
 PROBES: dict[str, Callable[[Any], Any]] = {
@@ -36,6 +41,13 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "loop": Loop,
     "crash": Crash,
     "score": Score,
+    # What surrounds a step
+    "windows": Windows,
+    "schedules": Schedules,
+    "checkpoints": Checkpoints,
+    "kept": KeptGraphs,
+    "evaluations": Evaluations,
+    "precision": Precision,
 }
 ON_REQUEST = ("score",)  # attached only where it is asked for by name
 BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs

@@ -78,6 +78,7 @@ class State:
         self.written = 0
         self.move: Move | None = None
         self.rates: list[float] = []
+        self.rates_due = 0  # the step at which they are looked at next, whatever the budget says: they cost nothing
 
     def leaves(self) -> list[Any]:
         """The trained tensors the optimizer holds now."""
@@ -159,6 +160,7 @@ class Updates:
     def _clear(self, state: State, site: int | None) -> None:
         state.dirty = False
         state.residual = None
+        self._observer.windows.on_clear(state.number, site)
         if self._backwards > state.cleared_at:
             state.cleared_at = self._backwards
             state.clear_site = site
@@ -197,6 +199,9 @@ class Updates:
         backed = self._backwards > state.stepped_at
         if backed and not closure and self._backwards == state.cleared_at:
             state.cleared_steps += 1
+        if state.steps >= state.rates_due:
+            state.rates_due = state.steps + 1 + state.steps // 32
+            self._rates(state, optimizer)
         sample = self._observer.look_due(("step", state.number))
         follow, state.move = state.move, None
         if not sample and follow is None and state.steps >= 3:

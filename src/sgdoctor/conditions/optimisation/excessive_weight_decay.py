@@ -1,0 +1,115 @@
+"""Weight decay outweighs the loss, and shrinks the weights to nothing.
+
+## What happens
+Weight decay pulls every weight towards zero by lr times decay a step; the gradient pushes back. At 1e-4 the pull is a
+nudge; at 0.1 under SGD with an lr of 0.1 it is a per cent a step, and after a few hundred steps without resistance
+nothing is left. The outputs shrink to the best constant, the loss comes to rest at that of a constant predictor, and
+curves look like labels without information. Typical ways: an AdamW value (0.01 to 0.1) given to SGD or Adam, where the
+penalty is part of the gradient; a penalty written by hand that is summed over all layers; a typo in the exponent.
+
+## How it is told apart
+Decided on the size of the decay term against the gradient's, and on the norm of the weights over the run, in a run that
+does not learn.
+- `uninformative-labels`, `at-the-floor`: the same loss, while the weights hold their size.
+- `vanishing-gradients`: gradients fade through depth with weights of usual size. `lr-too-high`: weights grow.
+- `overfitting`, `no-regularisation`: too little of it.
+Not this: weights that shrink in a run that learns; decay of 0.01 to 0.1 in AdamW at usual rates.
+
+## Remedy
+Lower it by orders of magnitude (1e-4 for SGD, 1e-2 for AdamW), prefer AdamW where the optimizer adapts; leave biases
+and norm layers out.
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+
+## Sources
+- Loshchilov and Hutter, Decoupled weight decay regularization, https://arxiv.org/abs/1711.05101
+  [decay in the gradient against decay of the weights]
+- PyTorch, AdamW, https://docs.pytorch.org/docs/stable/generated/torch.optim.AdamW.html
+  [weights are multiplied by 1 - lr * weight_decay each step]
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...record import Record
+from ...record.record import Optimizer, number, numbers
+from ...source import Source
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import fails, judged, middle, optimizers_of, standing
+from .lr_too_high import number_edits
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    max_left: float = 0.6,  # norm of the weights, late over early; clinic: healthy runs with decay keep 0.9
+    min_pull: float = 0.4,  # decay term over gradient; clinic: healthy runs below 0.1, one sign optimizer 0.55
+    max_skill: float = 0.5,  # a run that has come half of the way is not held down
+) -> Answer:
+    """Weights shrink under a decay as strong as the gradient, and nothing is learnt."""
+    entries = judged(record)
+    decayed = [o for o in record.optimizers if _decay(o) > 0]
+    if not entries or not record.optimizers:
+        yield NotEvaluated("learning cannot be judged" if record.optimizers else "no optimizer was seen")
+        return
+    for entry in entries:
+        if entry.nonfinite or not fails(entry, max_skill):
+            continue
+        for optimizer in optimizers_of(record, entry.objective):
+            if optimizer not in decayed:
+                continue
+            left, pull = pressure(optimizer)
+            if not (left < max_left and pull > min_pull):
+                continue
+            text = (
+                f"with weight_decay {_decay(optimizer):.3g} the pull on the weights is {pull:.2g} times the gradient "
+                f"of the loss, and {left:.0%} of their norm is left"
+            )
+            evidence = (Evidence(text, "updates", pull, 0.01), Evidence(standing(entry), "objective", entry.last))
+            yield Finding(optimizer.site, evidence, 0.92, subject=_decay(optimizer))
+            return
+
+
+def _decay(optimizer: Optimizer) -> float:
+    return max((number(group.get("weight_decay")) for group in optimizer.groups), default=float("nan"))
+
+
+def pressure(optimizer: Optimizer) -> tuple[float, float]:
+    """(norm of the weights late over early, decay term over gradient term, median over the sampled steps)."""
+    rows = optimizer.updates
+    weights = np.array([_norm(row.get("weight")) for row in rows])
+    grads = np.array([_norm(row.get("grad")) for row in rows])
+    changes = np.array([_norm(row.get("change")) for row in rows])
+    if len(weights) < 4 or not weights[0] > 0:
+        return float("nan"), float("nan")
+    decay = _decay(optimizer)
+    if "AdamW" in optimizer.kind:  # the decay is no part of the gradient: compare it with what the step did
+        pull = max(optimizer.lr, default=0.0) * decay * weights / changes
+    else:
+        pull = decay * weights / grads
+    return float(weights[-1] / weights[0]), middle(pull)
+
+
+def _norm(values: object) -> float:
+    column = numbers(values)
+    return float(np.sqrt(np.nansum(np.square(column)))) if len(column) else float("nan")
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Far less of it."""
+    decay = finding.subject if isinstance(finding.subject, float) else None
+    title = "lower weight_decay by orders of magnitude: 1e-4 for SGD and Adam, 1e-2 for AdamW"
+    return [Remedy(title, "changes-training", number_edits(finding, source, decay, 1e-3))]
+
+
+CONDITION = Condition(
+    "excessive-weight-decay",
+    "warning",
+    needs=("updates", "optimizers", "objective", "constant_loss"),
+    in_run=in_run,
+    remedies=remedies,
+    by_learning=True,
+    explains=("uninformative-labels", "vanishing-gradients", "dead-relu", "lr-too-low"),
+)

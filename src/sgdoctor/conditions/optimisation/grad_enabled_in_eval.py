@@ -1,0 +1,186 @@
+"""The validation builds graphs that no backward pass ever uses.
+
+## What happens
+`model.eval()` changes layers, not autograd. Without `no_grad()` every forward pass of the validation records its graph
+and keeps all activations until its output is dropped: two to three times the memory and up to half more time, and where
+the validation loss is summed up as a tensor, the graphs of the whole validation set at once: the run that trains well
+dies with an out-of-memory error in its first validation.
+
+## How it is told apart
+Decided on the run: `eval()` was called with autograd on, or losses that require grad came one after another, and no
+backward pass followed; and on the source: nothing around that pass switches autograd off.
+- `train-mode-in-eval`: the flag of the layers; costs correctness, this costs memory and time.
+- `leaking-graph`: the training's graphs are kept. `eval-mode-in-training`: a backward pass does follow.
+Not this: attacks and saliency maps, which differentiate in eval mode; gradient penalties; fine-tuning with frozen batch
+norm; auxiliary values that are only logged during training; one look at the output behind the training.
+
+## Remedy
+Switch autograd off around the evaluation, as a decorator or a block; `eval()` stays, the two do different things.
+
+    @torch.no_grad()                  # or torch.inference_mode()
+    def evaluate(model, loader):
+        model.eval()
+        ...
+
+## Sources
+- PyTorch, Autograd mechanics, Locally disabling gradient computation,
+  https://docs.pytorch.org/docs/stable/notes/autograd.html [eval() is orthogonal to no_grad and inference_mode]
+- PyTorch, no_grad, https://docs.pytorch.org/docs/stable/generated/torch.no_grad.html
+  [reduces memory consumption where backward() will not be called; works as a decorator]
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ...record import Record, Site
+from ...source import Module, Source
+from ...source.rhythm import calls_of
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+
+SWITCHES = ("no_grad", "inference_mode", "set_grad_enabled")
+MEASURES = ("argmax", "eq", "topk", "accuracy_score", "roc_auc_score", "f1_score", "r2_score")
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_passes: int = 2,  # evaluations: one at the end of a script costs nobody anything
+    min_losses: int = 3,  # times that several such losses came in a row: as often as there are epochs
+) -> Answer:
+    """Evaluations with autograd on and no backward pass after them."""
+    rows = {row.get("site"): row for row in record.rows("evaluation")}
+    if not record.objectives:
+        yield NotEvaluated("no training was seen")
+        return
+    if any(_differentiates(module) for module in source):
+        yield NotEvaluated("the script differentiates by itself: its graphs may be meant")
+        return
+    for index, row in rows.items():
+        site = record.site(index)
+        graded = row.get("graded", 0) - row.get("backed", 0)
+        if site is None or row.get("backed", 0) or graded < min_passes or not _measured(source, site):
+            continue
+        text = (
+            f"{graded} evaluations began at this eval() with autograd on, nothing in the code that follows switches it "
+            "off, and no backward pass used what they recorded"
+        )
+        yield Finding(site, (Evidence(text, "evaluations", float(graded), 0.0),), 0.92)
+        return
+    found = _unused_losses(record, min_losses)
+    if found is not None:
+        site, count = found
+        text = (
+            f"in {count} validations one loss after another was computed with its graph, and no backward pass followed"
+        )
+        yield Finding(site, (Evidence(text, "evaluations", float(count), 0.0),), 0.88)
+
+
+def _differentiates(module: Module) -> bool:
+    names = (
+        "torch.autograd.grad",
+        "torch.func.grad",
+        "torch.func.grad_and_value",
+        "torch.func.vjp",
+        "torch.func.jacrev",
+    )
+    return next(module.calls(*names), None) is not None or "create_graph" in module.text
+
+
+def _measured(source: Source, site: Site) -> bool:
+    """Whether the code behind an eval() takes a loss or a metric of the model, with autograd left on."""
+    module = source.module(site.file)
+    if module is None:
+        return False
+    nodes = _region(source, module, site.line)
+    if any(_switches_off(home, node) for home, node in nodes):
+        return False
+    function = module.function_at(site.line)
+    if function is not None:
+        outside = [_around(caller, call) for caller, call in calls_of(source, function)]
+        if any(outside):
+            return False
+    return any(_measures(home, node) for home, node in nodes)
+
+
+def _region(source: Source, module: Module, line: int) -> list[tuple[Module, ast.AST]]:
+    """The nodes behind an eval(), up to the next train(), with the bodies of the script's functions called there."""
+    scope = module.function_at(line) or module.tree
+    ends = [call.lineno for call in module.calls("?.train", within=scope) if call.lineno > line]
+    loops = [call.lineno for call in module.calls("?.backward", within=scope) if call.lineno > line]
+    end = min([*ends, *loops, 10**9])
+    nodes: list[tuple[Module, ast.AST]] = []
+    decorators = getattr(scope, "decorator_list", [])
+    for node in [*ast.walk(scope), *decorators]:
+        if line < getattr(node, "lineno", 0) < end or node in decorators:
+            nodes.append((module, node))
+    for _, node in list(nodes):
+        if not isinstance(node, ast.Call):
+            continue
+        name = module.dotted(node.func).rpartition(".")[2]
+        for home in source:
+            for inner in ast.walk(home.tree):
+                if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef)) and inner.name == name:
+                    nodes += [(home, part) for part in ast.walk(inner)]
+    return nodes
+
+
+def _switches_off(module: Module, node: ast.AST) -> bool:
+    return isinstance(node, (ast.Attribute, ast.Name)) and module.dotted(node).rpartition(".")[2] in SWITCHES
+
+
+def _around(module: Module, call: ast.Call) -> bool:
+    """Whether a call stands in a `with no_grad()`."""
+    found = module.enclosing(call, ast.With)
+    return isinstance(found, ast.With) and any(
+        _switches_off(module, node) for item in found.items for node in ast.walk(item.context_expr)
+    )
+
+
+def _measures(module: Module, node: ast.AST) -> bool:
+    if isinstance(node, ast.Compare):
+        return any(isinstance(op, ast.Eq) for op in node.ops) and not isinstance(node.left, ast.BinOp)
+    if not isinstance(node, ast.Call):
+        return False
+    name = module.dotted(node.func).rpartition(".")[2] or module.segment(node.func)
+    return name in MEASURES or "loss" in name.lower() or "criterion" in name or "entropy" in name
+
+
+def _unused_losses(record: Record, min_losses: int) -> tuple[Site, int] | None:
+    """(line, windows) of a loss with gradient that comes several times in a row and is part of no objective."""
+    used = {call for objective in record.objectives for call in objective.calls}
+    used_sites = {record.calls.get(call, {}).get("site") for call in used}
+    graded = {row.get("site") for row in record.calls.values() if row.get("grad")} - used_sites
+    runs = {row.get("site"): row.get("count", 0) for row in record.rows("loss_run")}
+    for index in graded - {None}:
+        count = runs.get(index, 0)
+        site = record.site(index)
+        if count >= min_losses and site is not None:
+            return site, count
+    return None
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """no_grad() as a decorator of the function that evaluates."""
+    title = "evaluate under torch.no_grad()"
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    function = module.function_at(site.line) if module is not None and site is not None else None
+    if module is None or function is None or next(module.calls("?.backward", within=function), None) is not None:
+        return [Remedy(title, "safe")]
+    if module.names.get("torch") != "torch" or any(
+        isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(function)
+    ):
+        return [Remedy(title, "safe")]
+    return [Remedy(title, "safe", (module.insert_before(function, "@torch.no_grad()"),))]
+
+
+CONDITION = Condition(
+    "grad-enabled-in-eval",
+    "warning",
+    needs=("evaluations", "loss_calls", "graph", "objective"),
+    in_run=in_run,
+    remedies=remedies,
+    explains=("out-of-memory",),
+)

@@ -1,0 +1,177 @@
+"""Losses are kept together with their graphs, so that memory grows with every step.
+
+## What happens
+`total += loss` adds tensors: the sum holds the graph of every loss that went into it, and with each step there is one
+more. A list of losses does the same. The saved activations are freed by `backward()`, but nodes, leaves and everything
+that was computed outside of it stay; a run that fits at first is out of memory hours later, slows down before, and a
+`backward()` on the kept sum would go through all of it. Where a metric or a penalty without backward is kept, its
+activations stay as well, and memory grows by the size of a forward pass each time.
+
+## How it is told apart
+Decided on the graphs themselves: marks put on the node of a loss at sampled steps, and how many of them are still alive
+many backward passes later. The line is the one that keeps a loss without `.item()` or `.detach()`.
+- `undetached-hidden-state`: the graph is carried from batch to batch and grows in depth.
+- `grad-enabled-in-eval`: graphs of the validation, which nobody goes through. `out-of-memory`: what this can end in.
+Not this: the last loss, kept until the next one takes its name; losses summed up first and backpropagated together; a
+sum of `.item()`, `.detach()` or of losses under no_grad.
+
+## Remedy
+Keep numbers, or tensors without their history:
+
+    total += loss.item()             # or loss.detach() where a device should not be waited for
+
+## Sources
+- PyTorch FAQ, My model reports CUDA out of memory, https://docs.pytorch.org/docs/stable/notes/faq.html
+  [do not accumulate history across the training loop: total_loss += loss]
+- PyTorch, Tensor.detach, https://docs.pytorch.org/docs/stable/generated/torch.Tensor.detach.html
+  [a view without history]
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from ...record import Record, Row, Site
+from ...source import Module, Source
+from ...source.module import Function
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at
+
+FREE = ("item", "detach", "data", "tolist", "numpy")  # what takes a tensor out of its graph
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_kept: int = 5,  # marked graphs alive at once, three passes old and more; clinic: healthy 0, faulty from 10
+    min_age: int = 10,  # backward passes since the oldest of them: longer than any sum over a few losses
+) -> Answer:
+    """Graphs of many earlier steps are alive at the same time."""
+    latest: dict[object, Row] = {row.get("site"): row for row in record.rows("kept")}
+    if not latest:
+        yield NotEvaluated("no graph of a loss could be followed")
+        return
+    for index, row in latest.items():
+        kept, age = row.get("kept", 0), row.get("age", 0)
+        if kept < min_kept or age < min_age:
+            continue
+        backward = record.site(index)
+        found = _keeper(source, backward) if backward is not None else None
+        text = (
+            f"of {row.get('marked', 0)} graphs that were marked, {kept} were alive at once, the oldest {age} backward "
+            "passes after its own: something keeps the losses with their graphs"
+        )
+        site = site_at(*found) if found is not None else backward
+        yield Finding(site, (Evidence(text, "kept_graphs", float(kept), 0.0),), 0.95 if found else 0.85)
+        return
+
+
+def _keeper(source: Source, backward: Site) -> tuple[Module, ast.stmt] | None:
+    """The statement that adds the loss of a backward() to something, or appends it."""
+    home = source.module(backward.file)
+    function = home.function_at(backward.line) if home is not None else None
+    if home is None:
+        return None
+    names = _loss_names(home, backward.line)
+    for module in source:
+        for statement, value in kept_values(module):
+            own = module is home and module.function_at(statement.lineno) is function
+            called = function is not None and any(
+                isinstance(node, ast.Call) and module.dotted(node.func).rpartition(".")[2] == function.name
+                for node in ast.walk(value)
+            )
+            if called or (own and names & {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}):
+                return module, statement
+    return _returner(home, function, names) if function is not None else None
+
+
+def _returner(module: Module, function: Function, names: set[str]) -> tuple[Module, ast.stmt] | None:
+    """The return statement that hands the loss itself to whoever keeps it."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Return) and node.value is not None:
+            parts = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value]
+            if any(isinstance(part, ast.Name) and part.id in names for part in parts):
+                return module, node
+    return None
+
+
+def _loss_names(module: Module, line: int) -> set[str]:
+    """The name that is backpropagated at a line, and the names that its value is a sum of."""
+    statement = module.statement_with(line, "backward")
+    names: set[str] = set()
+    for node in ast.walk(statement) if statement is not None else ():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
+            parts = [*node.args, node.func.value]
+            names |= {n.id for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)}
+    scope = module.function_at(line) or module.tree
+    for node in ast.walk(scope):
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.BinOp):
+            continue
+        if any(isinstance(target, ast.Name) and target.id in names for target in node.targets):
+            names |= {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
+    return names
+
+
+def kept_values(module: Module) -> Iterator[tuple[ast.stmt, ast.expr]]:
+    """Statements in a loop or a function that add a value to something, or append it, with its graph."""
+    for node in ast.walk(module.tree):
+        value: ast.expr | None = None
+        statement: ast.AST = node
+        if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
+            value = node.value
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and len(node.targets) == 1:
+            left = module.segment(node.value.left)
+            value = node.value.right if left == module.segment(node.targets[0]) else None
+        elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and node.value.args:
+            method = node.value.func
+            value = node.value.args[0] if isinstance(method, ast.Attribute) and method.attr == "append" else None
+        if value is not None and isinstance(statement, ast.stmt) and not _freed(module, value):
+            yield statement, value
+
+
+def _freed(module: Module, value: ast.expr) -> bool:
+    return any(
+        (isinstance(node, ast.Attribute) and node.attr in FREE)
+        or (isinstance(node, ast.Call) and module.dotted(node.func) in ("float", "int"))
+        for node in ast.walk(value)
+    )
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """.detach() on what is kept."""
+    title = "keep the number, not the graph: loss.item(), or loss.detach()"
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return [Remedy(title, "safe")]
+    values = [value for statement, value in kept_values(module) if statement.lineno == site.line]
+    returned = module.statement_at(site.line)
+    if isinstance(returned, ast.Return) and returned.value is not None:
+        values = list(returned.value.elts) if isinstance(returned.value, ast.Tuple) else [returned.value]
+    for value in values:
+        names = [node for node in ast.walk(value) if isinstance(node, ast.Name) and node.id in _tensors(module, site)]
+        target = names[0] if names else value if isinstance(value, ast.Call) else None
+        if target is not None:
+            return [Remedy(title, "safe", (module.replace(target, module.segment(target) + ".detach()"),))]
+    return [Remedy(title, "safe")]
+
+
+def _tensors(module: Module, site: Site) -> set[str]:
+    """Names that are backpropagated, or summed into what is, in the function at a site."""
+    scope = module.function_at(site.line) or module.tree
+    found: set[str] = set()
+    for call in module.calls("?.backward", within=scope):
+        found |= _loss_names(module, call.lineno)
+    return found
+
+
+CONDITION = Condition(
+    "leaking-graph",
+    "warning",
+    needs=("kept_graphs",),
+    in_run=in_run,
+    remedies=remedies,
+    explains=("out-of-memory",),
+)

@@ -1,0 +1,129 @@
+"""ReduceLROnPlateau watches the training loss although there is a validation loss, or is fed nothing.
+
+## What happens
+The scheduler is to cut the rate when the model stops getting better on data it has not seen. Fed the training loss, it
+waits for as long as the model can still memorise: the rate stays high through the whole of the overfitting, and is cut
+when it is too late. Fed the loss of the last batch, it acts on noise. Fed nothing, `step()` raises a TypeError about
+`metrics`.
+
+## How it is told apart
+Decided on the source: what the fed expression is computed from is the value that the script backpropagates, and on the
+run: losses without gradient were computed as well, so that a validation exists.
+- `wrong-plateau-mode`: the right quantity, the wrong direction. `scheduler-order`: fed every batch.
+- `overfitting`: what it makes worse.
+Not this: a script without a validation, which has nothing else to feed; a validation loss that is computed by the same
+function as the training loss.
+
+## Remedy
+Compute the mean loss over the validation set first, and feed that:
+
+    val_loss = evaluate(model, val_loader)
+    scheduler.step(val_loss)
+
+## Sources
+- PyTorch, ReduceLROnPlateau,
+  https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html
+  [its example steps on a validation loss, after validate()]
+- PyTorch, torch.optim, How to adjust learning rate, https://docs.pytorch.org/docs/stable/optim.html
+  [lowering the rate on validation measurements]
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ...record import Record
+from ...record.schedules import Schedule, schedules
+from ...source import Module, Source
+from ...source.quantity import expressions
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_fed: int = 3,  # calls: fewer are a trial
+) -> Answer:
+    """The fed value is the one that is backpropagated, and a validation exists."""
+    unfed = _unfed(record)
+    if unfed is not None:
+        yield unfed
+        return
+    found = [schedule for schedule in schedules(record) if schedule.plateau]
+    if not found:
+        yield NotEvaluated("no ReduceLROnPlateau was seen")
+        return
+    validated = record.rows("loss", grad=False)
+    for schedule in found:
+        if not validated or schedule.steps < min_fed or not _fed_training_loss(source, schedule):
+            continue
+        text = (
+            f"{schedule.kind} was fed the loss that is backpropagated, {schedule.steps} times, while the script "
+            "computes a validation loss as well: the rate follows what the model memorises"
+        )
+        yield Finding(schedule.step_site, (Evidence(text, "schedules", float(schedule.steps)),), 0.88)
+        return
+
+
+def _unfed(record: Record) -> Finding | None:
+    error = record.exception or {}
+    text = str(error.get("text", ""))
+    if error.get("type") != "TypeError" or "ReduceLROnPlateau.step()" not in text or "metrics" not in text:
+        return None
+    frames = error.get("frames") or [None]
+    evidence = (Evidence("ReduceLROnPlateau.step() was called without the value that it is to watch", "exception"),)
+    return Finding(record.site(frames[-1]), evidence, 0.97, severity="error")
+
+
+def _fed_training_loss(source: Source, schedule: Schedule) -> bool:
+    site = schedule.step_site
+    module = source.module(site.file) if site is not None else None
+    if module is None or site is None:
+        return False
+    for call in module.calls("?.step"):
+        if not call.lineno <= site.line <= (call.end_lineno or call.lineno) or not (call.args or call.keywords):
+            continue
+        fed = call.args[0] if call.args else call.keywords[0].value
+        passed = expressions(source, module, fed)
+        return any(_is_trained(home, part) for home, part in passed) and not any(_is_free(h, p) for h, p in passed)
+    return False
+
+
+def _is_trained(module: Module, expression: ast.expr) -> bool:
+    """Whether a name in an expression is backpropagated in its own function."""
+    scope = module.enclosing(expression, *SCOPES) or module.tree
+    names = {
+        node.id
+        for call in module.calls("?.backward", within=scope)
+        for node in ast.walk(call.func)
+        if isinstance(node, ast.Name) and module.enclosing(call, *SCOPES) is scope
+    }
+    return bool(names & {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)})
+
+
+def _is_free(module: Module, expression: ast.expr) -> bool:
+    """Whether an expression is evaluated where autograd is off: part of a validation."""
+    around = module.enclosing(expression, ast.With)
+    function = module.enclosing(expression, ast.FunctionDef)
+    texts = [module.segment(item.context_expr) for item in around.items] if isinstance(around, ast.With) else []
+    texts += (
+        [module.segment(entry) for entry in function.decorator_list] if isinstance(function, ast.FunctionDef) else []
+    )
+    return any("no_grad" in text or "inference_mode" in text for text in texts)
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """The validation loss instead."""
+    return [Remedy("feed the scheduler a mean over the validation set, computed before it", "changes-training")]
+
+
+CONDITION = Condition(
+    "plateau-on-training-loss",
+    "warning",
+    needs=("schedules", "exception", "loss_calls", "loss_values"),
+    in_run=in_run,
+    remedies=remedies,
+)
