@@ -48,6 +48,9 @@ class Observer:
     loaders: Any
     loop: Any
     crash: Any
+    modules: Any
+    dropouts: Any
+    structure: Any
 
     def __init__(
         self,
@@ -225,6 +228,7 @@ class Observer:
             count = self.sampler.count(("backward", site)) - 1
             begun = (self._graph(root, site, count), site, count)
         self.losses.on_backward()
+        self.dropouts.on_backward()
         return begun
 
     def backward_ends(self, begun: Begun | None) -> None:
@@ -244,7 +248,7 @@ class Observer:
     def _graph(self, root: Any, site: int | None, count: int) -> Graph | None:
         with self.timed(), self.guard("graph"):
             graph = Graph(root) if "graph" not in self._failed else None
-            for probe in ("network", "gradients", "updates") if graph is not None else ():
+            for probe in ("network", "gradients", "updates", "modules", "structure") if graph is not None else ():
                 with self.guard(probe):
                     getattr(self, probe).on_graph(graph, site, count)
             return graph
@@ -279,6 +283,7 @@ class Observer:
     def step_begins(self, optimizer: Any, closure: bool) -> None:
         """optimizer.step() begins."""
         self.updates.before_step(optimizer, closure)
+        self.modules.before_step(optimizer, closure)
 
     def step_ends(self, frame: FrameType, optimizer: Any) -> None:
         """optimizer.step() ended."""
@@ -330,6 +335,11 @@ class Observer:
         if not self._nested.depth:
             self.modes.on_mode_layer(frame, kind, active, owner, trains)
 
+    def dropout_ran(self, frame: FrameType, p: float, active: bool, given: Any, result: Any) -> None:
+        """A dropout function ran."""
+        if not self._nested.depth:
+            self.dropouts.on_dropout(frame, p, active, given, result)
+
     def loader_begins(self, frame: FrameType, loader: Any) -> None:
         """A pass over a DataLoader begins."""
         self.loaders.on_loader(loader, self.sites.of_frame(frame))
@@ -361,7 +371,7 @@ class Observer:
             self._flush_at = self._ticked + (EARLY_SECONDS if self._flushes <= EARLY_FLUSHES else FLUSH_SECONDS)
 
     def _flush(self, closing: bool = False) -> None:
-        for probe in ("loop", "updates", "modes", "loaders"):
+        for probe in ("loop", "updates", "modes", "loaders", "dropouts"):
             with self.guard(probe):
                 getattr(self, probe).on_flush(closing)
         elapsed = self.sampler.elapsed()

@@ -76,6 +76,58 @@ class Units(TypedDict, total=False):
     grad: Number
 
 
+class Tail(TypedDict, total=False):
+    call: Index
+    ops: list[tuple[str, Shape]]
+    param: Index | None
+    layer: str | None
+
+
+class Link(TypedDict, total=False):
+    param: Index
+    op: str
+    before: Index | None
+    kind: str | None
+    path: list[str]
+    shape: Shape
+
+
+class Single(TypedDict, total=False):
+    op: str
+    shape: Shape
+    after: Count
+    param: Index | None
+    kind: str | None
+
+
+class Loose(TypedDict, total=False):
+    owner: str
+    path: str
+    attribute: str
+    container: str
+    params: list[Index]
+    elements: Count
+    made: bool
+
+
+class Frozen(TypedDict, total=False):
+    name: str
+    module: str
+    shape: Shape
+    norm: Number
+    held: bool
+    trained: bool
+    training: bool
+    moving: bool
+
+
+class Misspelt(TypedDict, total=False):
+    name: str
+    attribute: str
+    module: bool
+    trains: Count
+
+
 # A sampled event: its line, its number there, the step it was at.
 AT = {"site": Index | None, "n": Count, "step": Count}
 
@@ -247,6 +299,22 @@ FIELDS: dict[str, dict[str, Any]] = {
         "change": Number,
     },
     "stale": {"opt": Index | None, "n": Count, "norm": Number},
+    # How the network is built
+    "structure": {**AT, "ops": dict[str, Count], "tails": list[Tail], "links": list[Link], "single": list[Single]},
+    "size": {**AT, "nodes": Count, "truncated": bool},
+    "dropout": {
+        "i": Index,
+        "site": Index | None,
+        "p": Number,
+        "active": bool,
+        "graded": bool,
+        "width": Count,
+        "count": Count,
+    },
+    "unregistered": {**AT, "of": list[Loose]},
+    "frozen": {**AT, "of": list[Frozen]},
+    "thaw": {**AT, "of": list[Misspelt]},
+    "idle": {"opt": Index, "step": Count, "params": list[Index], "elements": Count, "total": Count},
 }
 
 # One type a kind, so that a row that fits is checked in one go.

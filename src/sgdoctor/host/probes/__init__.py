@@ -10,13 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from .crash import Crash
+from .dropouts import Dropouts
 from .gradients import Gradients
 from .loaders import Loaders
 from .loop import Loop
 from .loss import Losses
 from .modes import Modes
+from .modules import Modules
 from .network import Network
 from .parameters import Parameters
+from .structure import Structure
 from .updates import Updates
 
 # By the name of the observer's attribute.
@@ -30,6 +33,9 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "loaders": Loaders,
     "loop": Loop,
     "crash": Crash,
+    "modules": Modules,
+    "dropouts": Dropouts,
+    "structure": Structure,
 }
 BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs
 
