@@ -51,19 +51,20 @@ def loads_weights(source: Source) -> bool:
         for call in ast.walk(module.tree):
             if not isinstance(call, ast.Call):
                 continue
-            last = module.dotted(call.func).rpartition(".")[2]
+            name = module.dotted(call.func)
+            last = "" if "Embedding" in name else name.rpartition(".")[2]  # a table's vectors may be random ones
             if last in LOADS or any(keyword.arg in ("weights", "pretrained") for keyword in call.keywords):
                 return True
     return False
 
 
 def freezes(source: Source) -> list[tuple[Module, ast.stmt]]:
-    """Statements that set requires_grad to False on something, in source order."""
+    """Statements that set requires_grad to False, or to what a test says, in source order."""
     found: list[tuple[Module, ast.stmt]] = []
     for module in source:
         nodes: list[ast.AST] = []
         for target, value, statement in assignments(module):
-            if isinstance(target, ast.Attribute) and target.attr == "requires_grad" and _false(value):
+            if isinstance(target, ast.Attribute) and target.attr == "requires_grad" and not _true(value):
                 nodes.append(statement)
         for call in module.calls("?.requires_grad_"):
             if any(_false(argument) for argument in [*call.args, *(k.value for k in call.keywords)]):
@@ -79,6 +80,10 @@ def freezes(source: Source) -> list[tuple[Module, ast.stmt]]:
 
 def _false(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and node.value is False
+
+
+def _true(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
 
 
 def mentions(module: Module, node: ast.AST) -> set[str]:

@@ -267,6 +267,7 @@ class Observer:
     def optimizer_built(self, frame: FrameType, optimizer: Any) -> None:
         """An optimizer was constructed."""
         self.updates.on_optimizer(optimizer, self.sites.of_frame(frame))
+        self.modules.on_optimizer(optimizer)
         self.sampler.alarm()  # another phase of training begins
 
     def zero_grad(self, frame: FrameType, optimizer: Any) -> None:
@@ -348,6 +349,7 @@ class Observer:
         """The script ended with an exception."""
         if self.torch is not None:
             self.crash.on_exception(error)
+            self.modules.on_exception()
             return
         row = {"k": "exception", "type": type(error).__name__, "text": str(error)[:4000], "step": 0}
         frames = [self.sites.intern(f.f_code, line) for f, line in self.sites.user_frames(error.__traceback__)]

@@ -314,6 +314,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "unregistered": {**AT, "of": list[Loose]},
     "frozen": {**AT, "of": list[Frozen]},
     "thaw": {**AT, "of": list[Misspelt]},
+    "needing": {"opt": Index, "held": Count, "needing": Count},
     "idle": {"opt": Index, "step": Count, "params": list[Index], "elements": Count, "total": Count},
 }
 

@@ -60,7 +60,7 @@ _TABLE = (
     Signal("graph_size", ("sample",), "1", "operations in the graph of one loss: `size`", "sample"),
     Signal("dropouts", ("place",), "passes", "dropout by line and strength: `dropout`", "event"),
     Signal("unregistered", ("sample",), "1", "trained, but in no module's registry: `unregistered`", "sample"),
-    Signal("frozen", ("sample",), "1", "parameters that need no gradient: `frozen`, `thaw`", "sample"),
+    Signal("frozen", ("sample",), "1", "parameters that need no gradient: `frozen`, `thaw`, `needing`", "sample"),
     Signal("idle_parameters", ("step",), "1", "held, never with gradient, never changed: `idle`", "sample"),
     Signal("free_parameters", ("line",), "steps", "with gradient, held by no optimizer: `free`", "event"),
 )

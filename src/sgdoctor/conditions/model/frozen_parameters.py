@@ -43,11 +43,13 @@ import math
 from ...record import Record, Site
 from ...record.record import Row
 from ...source import Module, Source
+from ...source.flow import Trail
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..network import around, crash_site, freezes, listed, loads_weights, mentions
+from ..network import around, freezes, listed, loads_weights, mentions
 from ..questions import fails, judged, site_at, standing
 
 TABLES = ("Embedding.from_pretrained", "EmbeddingBag.from_pretrained")
+RANDOM = ("randn", "rand", "normal", "uniform", "standard_normal", "random", "normal_", "uniform_")
 NO_GRAPH = "does not require grad and does not have a grad_fn"
 
 
@@ -125,13 +127,23 @@ def _freeze_of(source: Source, names: list[str]) -> Site | None:
     return None if table is None else site_at(*table)
 
 
+def _drawn(source: Source, module: Module, node: ast.expr) -> bool:
+    """Whether a value comes from a random generator."""
+    return any(
+        isinstance(part, ast.Call) and module.dotted(part.func).rpartition(".")[2] in RANDOM
+        for point in Trail(source).of(module, node)
+        for part in ast.walk(point.node)
+    )
+
+
 def _table(source: Source) -> tuple[Module, ast.Call] | None:
-    """`from_pretrained` that leaves `freeze` at its default."""
+    """`from_pretrained` of random vectors that leaves `freeze` at its default."""
     for module in source:
         for node in ast.walk(module.tree):
             if not isinstance(node, ast.Call) or not module.dotted(node.func).endswith(TABLES):
                 continue
-            if len(node.args) < 2 and not any(keyword.arg == "freeze" for keyword in node.keywords):
+            default = len(node.args) < 2 and not any(keyword.arg == "freeze" for keyword in node.keywords)
+            if default and node.args and _drawn(source, module, node.args[0]):
                 return module, node
     return None
 
@@ -139,27 +151,14 @@ def _table(source: Source) -> tuple[Module, ast.Call] | None:
 def _all_frozen(record: Record, source: Source) -> Finding | None:
     """The loss had no graph because nothing in the model needs a gradient."""
     found = freezes(source)
-    held = {n for optimizer in record.optimizers for n in optimizer.parameters}
-    frozen = [e for row in record.rows("frozen") for e in row.get("of") or []]
-    if not found or not (held or frozen):
+    last = record.rows("needing")
+    if not found or not last or last[-1].get("needing") != 0 or not last[-1].get("held"):
         return None
     loops = [(m, s) for m, s in found if around(m, s) is not s or isinstance(s, ast.Expr)]
-    if not loops or (record.objectives and any(objective.leaves for objective in record.objectives)):
-        return None
-    if not _covers(record, source, loops):
+    if not loops:
         return None
     text = "backward() found nothing that needs a gradient: all parameters were frozen before (torch raised)"
     return Finding(site_at(*loops[-1]), (Evidence(text, "exception"),), 0.98)
-
-
-def _covers(record: Record, source: Source, loops: list[tuple[Module, ast.stmt]]) -> bool:
-    """Whether the crash's own function is not where the graph is cut: no cut stands on the backward's own line."""
-    site = crash_site(record)
-    module = source.module(site.file) if site is not None else None
-    statement = module.statement_at(site.line) if module is not None and site is not None else None
-    if module is None or statement is None:
-        return True
-    return not any(module.calls("torch.tensor", "?.item", "?.detach", within=statement))
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

@@ -97,16 +97,22 @@ def _moved(record: Record, parameter: int) -> bool:
 
 def _place(source: Source, names: list[str]) -> tuple[Site | None, bool]:
     """(where forward drops the layer, else where it is made; whether it serves what this run does not do)."""
+    elsewhere: list[tuple[Module, ast.expr]] = []
+    called: list[tuple[Module, ast.expr]] = []
     for name in names:
         attributes = [part for part in name.split(".")[:-1] or [name] if not part.isdigit()]
         for attribute in reversed(attributes):
             uses = _uses(source, attribute)
-            if not uses:
-                continue
             in_forward = [(m, n) for m, n in uses if _function(m, n) == "forward" and not _conditional(m, n)]
-            if in_forward:
-                return _line(in_forward), False
-            return site_at(*uses[0]), True
+            called += in_forward
+            elsewhere += uses
+            if uses:
+                break
+    dropped = next((site for m, n in called if (site := _overwritten(m, n)) is not None), None)
+    if called:
+        return dropped or site_at(*called[0]), False
+    if elsewhere:
+        return site_at(*elsewhere[0]), True
     made = next((source.layer(name) for name in names if source.layer(name) is not None), None)
     return (None, False) if made is None else (site_at(*made), False)
 
@@ -141,22 +147,21 @@ def _conditional(module: Module, node: ast.AST) -> bool:
     return isinstance(found, (ast.If, ast.IfExp))
 
 
-def _line(uses: list[tuple[Module, ast.expr]]) -> Site:
-    """Of the mention itself, or of the statement that overwrites what came of it."""
-    module, node = uses[-1]
+def _overwritten(module: Module, node: ast.expr) -> Site | None:
+    """The statement that overwrites what a call gave before anything has read it."""
     statement = module.statement_at(node.lineno)
-    if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-        name = statement.targets[0].id
-        function = module.enclosing(statement, ast.FunctionDef)
-        for later in ast.walk(function) if function is not None else ():
-            if isinstance(later, ast.Assign) and later.lineno > statement.lineno:
-                written = any(isinstance(t, ast.Name) and t.id == name for t in later.targets)
-                read = any(isinstance(p, ast.Name) and p.id == name for p in ast.walk(later.value))
-                if written and not read:
-                    return site_at(module, later)
-                if read:
-                    break
-    return site_at(module, node)
+    function = module.enclosing(node, ast.FunctionDef)
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name) or function is None:
+        return None
+    name = statement.targets[0].id
+    later = [s for s in ast.walk(function) if isinstance(s, ast.stmt) and s.lineno > statement.lineno]
+    for each in sorted(later, key=lambda s: s.lineno):
+        value = each.value if isinstance(each, (ast.Assign, ast.Return, ast.Expr)) else each
+        if value is not None and any(isinstance(p, ast.Name) and p.id == name for p in ast.walk(value)):
+            return None
+        if isinstance(each, ast.Assign) and any(isinstance(t, ast.Name) and t.id == name for t in each.targets):
+            return site_at(module, each)
+    return None
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

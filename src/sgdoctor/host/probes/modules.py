@@ -9,7 +9,8 @@ MAX_MODULES = 3000  # walked in one look
 MAX_ENTRIES = 64  # things held outside the registry, or frozen, that one row names
 MAX_DEPTH = 3  # containers in containers
 MAX_IDLE = 400  # numbers in one `idle` row
-MAX_LOOKS = 24  # walks in one run
+MAX_LOOKS = 40  # walks in one run
+SPACING = 0.4  # share by which backward passes grow between walks
 MISSPELT = ("require", "grad")  # `p.require_grad = False` makes a new attribute and freezes nothing
 
 
@@ -22,6 +23,8 @@ class Modules:
         self._observer = observer
         self._torch = observer.torch
         self._looks = 0
+        self._next: dict[int | None, int] = {}  # line -> the backward from which on to look again
+        self._urgent = 0
         self._trained: dict[int, Any] = {}  # id -> weak reference of a leaf that some graph reached
         self._first: dict[int, tuple[Any, dict[int, int]]] = {}  # id(optimizer) -> (reference, versions by id)
         self._last: dict[Any, Any] = {}
@@ -31,10 +34,34 @@ class Modules:
         for leaf in graph.leaves[:MAX_IDLE]:
             if id(leaf) not in self._trained and len(self._trained) < 5000:
                 self._trained[id(leaf)] = weakref.ref(leaf)
-        if (count & (count - 1) == 0 or count % 50 == 0) and self._looks < MAX_LOOKS:
+        if (count >= self._next.get(site, 0) or self._urgent) and self._looks < MAX_LOOKS:
             self._looks += 1
+            self._next[site] = count + 1 + int(count * SPACING)
+            self._urgent = max(0, self._urgent - 1)
             with self._torch.no_grad():
                 self._look(graph, site, count)
+
+    def on_optimizer(self, optimizer: Any) -> None:
+        """An optimizer was built: another phase begins, with other parts frozen."""
+        self._urgent = 3
+        if len(self._first) < MAX_ENTRIES:
+            self._remember(optimizer)
+
+    def _remember(self, optimizer: Any) -> tuple[Any, dict[int, int]]:
+        leaves = [leaf for group in optimizer.param_groups for leaf in group["params"]]
+        known = self._first[id(optimizer)] = (weakref.ref(optimizer), {id(leaf): leaf._version for leaf in leaves})
+        return known
+
+    def on_exception(self) -> None:
+        """How many of the parameters that each optimizer holds need a gradient, at the end of a script that raised."""
+        for key, (reference, _) in list(self._first.items()):
+            optimizer = reference()
+            if optimizer is None or key != id(optimizer):
+                continue
+            leaves = [leaf for group in optimizer.param_groups for leaf in group["params"]]
+            needing = sum(1 for leaf in leaves if leaf.requires_grad)
+            opt = self._observer.updates.number(optimizer)
+            self._observer.write({"k": "needing", "opt": opt, "held": len(leaves), "needing": needing})
 
     def _look(self, graph: Any, site: int | None, count: int) -> None:
         known = self._observer.parameters.modules()
@@ -144,13 +171,12 @@ class Modules:
         if known is None or known[0]() is not optimizer:
             if len(self._first) >= MAX_ENTRIES:
                 return
-            leaves = [leaf for group in optimizer.param_groups for leaf in group["params"]]
-            known = self._first[key] = (weakref.ref(optimizer), {id(leaf): leaf._version for leaf in leaves})
+            known = self._remember(optimizer)
         if closure or not self._observer.look_due(("idle", key)):
             return
         versions = known[1]
         leaves = [leaf for group in optimizer.param_groups for leaf in group["params"]]
-        idle = [leaf for leaf in leaves if leaf.grad is None and versions.get(id(leaf)) == leaf._version]
+        idle = [x for x in leaves if x.requires_grad and x.grad is None and versions.get(id(x)) == x._version]
         numbers = [self._observer.parameters.number(leaf) for leaf in idle[:MAX_IDLE]]
         row = {"params": numbers, "elements": sum(leaf.numel() for leaf in idle)}
         if self._last.get(key) != row:
