@@ -13,7 +13,8 @@ from `normal_(0, 1)`, a hand-picked constant, or `nn.Parameter(torch.randn(n, m)
 Decided on the gain of each weight at step 0, its root mean square times the square root of its fan-in (0.6 for
 PyTorch's default, 1 for Xavier, 1.4 for He), in several layers, together with what the loss shows.
 - `symmetric-init`: all weights equal, or zero. `unscaled-features`, `unscaled-target`: the data are large.
-- `exploding-gradients`, `vanishing-gradients`, `saturated-activations`, `dead-relu`: what it leads to.
+- `exploding-gradients`: leads where the gradient is seen to grow through a deep stack, this follows.
+- `vanishing-gradients`, `saturated-activations`, `dead-relu`: what it leads to.
 - `lr-too-high`: a fair start that a step throws away.
 Not this: a small or zero last layer or last layer of a residual branch, embeddings at standard deviation 1, pre-trained
 weights, norm layers right behind the weight, which undo its scale.
@@ -180,5 +181,5 @@ CONDITION = Condition(
     needs=("weights", "graph", "objective", "constant_loss", "parameters"),
     in_run=in_run,
     remedies=remedies,
-    explains=("lr-too-low", "uninformative-labels"),
+    explains=("lr-too-low", "uninformative-labels", "dead-relu", "vanishing-gradients", "saturated-activations"),
 )

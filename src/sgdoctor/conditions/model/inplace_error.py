@@ -3,8 +3,8 @@
 ## What happens
 Many operations keep what they were given or what they gave, to compute their derivative in backward. If it is changed
 in place before that, torch sees the version counter and raises `one of the variables needed for gradient computation
-has been modified by an inplace operation`. The names are `x += 1`, `x[i] = ...`, `x.add_(...)`, `nn.ReLU(inplace=True)` on
-a value that another branch still needs, and `optimizer.step()` between a forward and its backward: a GAN whose two
+has been modified by an inplace operation`. The names are `x += 1`, `x[i] = ...`, `x.add_(...)`, `nn.ReLU(inplace=True)`
+on a value that another branch still needs, and `optimizer.step()` between a forward and its backward: a GAN whose two
 losses are computed first and whose second backward comes after the first step. A leaf that requires grad may not be
 changed in place at all outside no_grad, nor may a view of it: `a leaf Variable that requires grad is being used in an
 in-place operation`. The line that torch names is that of the backward, not that of the change.
@@ -13,7 +13,7 @@ in-place operation`. The line that torch names is that of the backward, not that
 Decided on the exception: the operation whose output was changed and its shape, read from torch's message; the source
 gives the in-place statements, of which the one on the value of that operation is meant. A tensor of a parameter's
 shape was changed by a step.
-- `undetached-hidden-state`: the parameter's version differs because the graph of an earlier batch is gone through again.
+- `undetached-hidden-state`: the parameter's version differs because the graph of an earlier batch is gone through.
 - `wrong-custom-gradient`: nothing raises, and the derivative is wrong. `shape-mismatch`: another exception.
 Not this: in-place operations that torch allows, on results nobody needs again; `torch.no_grad()` updates by hand.
 

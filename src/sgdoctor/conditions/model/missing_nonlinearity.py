@@ -29,12 +29,12 @@ from __future__ import annotations
 
 import ast
 
-from ...record import Record
+from ...record import Record, Site
 from ...record.record import Row
 from ...source import Edit, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import listed
-from ..questions import judged, layer_site, standing
+from ..questions import judged, layer_site, site_at, standing
 
 LINEAR = frozenset(
     (
@@ -77,7 +77,7 @@ def in_run(
             "linear map"
         )
         yield Finding(
-            layer_site(record, source, chain[0]),
+            _used(source, names[0]) or layer_site(record, source, chain[0]),
             (
                 Evidence(text, "structure", float(len(chain)), 1.0),
                 Evidence(standing(entry), "objective", entry.last, entry.baseline),
@@ -88,6 +88,17 @@ def in_run(
             subject=names,
         )
         return
+
+
+def _used(source: Source, layer: str) -> Site | None:
+    """Where a layer that has an attribute of its own is called in a forward: there the activation is missing."""
+    attribute = layer.rpartition(".")[2]
+    for module in source:
+        for call in module.calls(f"?.{attribute}"):
+            function = module.enclosing(call, ast.FunctionDef)
+            if isinstance(function, ast.FunctionDef) and function.name != "__init__":
+                return site_at(module, call)
+    return None
 
 
 def _chain(record: Record, row: Row) -> list[int]:

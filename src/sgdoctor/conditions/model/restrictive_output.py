@@ -170,7 +170,7 @@ def _rank(module: Module, call: ast.Call) -> int:
     outer = module.parents.get(call)
     if isinstance(outer, ast.Call) and module.dotted(outer.func).endswith("Sequential"):
         return 3 if outer.args and outer.args[-1] is call else 0
-    return 2 if module.enclosing(call, ast.Return, ast.FunctionDef).__class__ is ast.Return else 1
+    return 3 if module.enclosing(call, ast.Return, ast.FunctionDef).__class__ is ast.Return else 1
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

@@ -1,11 +1,12 @@
 """Recurrent state is carried across batches with its graph.
 
 ## What happens
-The state that a recurrent net returns is part of the graph of its batch. Handed on to the next batch as it is, the next
-backward runs through both. The first graph has freed what it kept, so torch raises `Trying to backward through the
-graph a second time`. The advice that the message gives, `retain_graph=True`, makes it worse: now every backward runs through
-all batches so far; time and memory grow with every step until memory ends, or, as the optimizer has changed the weights
-since, torch raises `one of the variables needed for gradient computation has been modified by an inplace operation`.
+The state that a recurrent net returns is part of the graph of its batch. Handed on to the next batch as it is, the
+next backward runs through both. The first graph has freed what it kept, so torch raises `Trying to backward through
+the graph a second time`. The advice that the message gives, `retain_graph=True`, makes it worse: now every backward
+runs through all batches so far; time and memory grow with every step until memory ends, or, as the optimizer has
+changed the weights since, torch raises `one of the variables needed for gradient computation has been modified by an
+inplace operation`.
 
 ## How it is told apart
 Decided on the exception or on the number of operations in the loss's graph, which grows with the step, together with a
