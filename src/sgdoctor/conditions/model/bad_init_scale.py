@@ -181,5 +181,5 @@ CONDITION = Condition(
     needs=("weights", "graph", "objective", "constant_loss", "parameters"),
     in_run=in_run,
     remedies=remedies,
-    explains=("lr-too-low", "uninformative-labels", "dead-relu", "vanishing-gradients", "saturated-activations"),
+    explains=("lr-too-low", "uninformative-labels", "dead-relu", "vanishing-gradients"),
 )

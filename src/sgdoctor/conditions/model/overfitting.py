@@ -30,8 +30,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...record import Progress, Record
-from ...record.record import Rows
+from ...record import Record
+from ...record.record import Column, number
 from ...source import Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import judged
@@ -48,59 +48,69 @@ def in_run(
     lost_skill: float = 0.35,  # of what a constant's loss leaves: a rise that costs little is one of confidence only
 ) -> Answer:
     """Evaluations get worse while training gets better."""
-    evaluated: dict[tuple[object, object], Rows] = {}
-    for row in record.rows("loss", grad=False):
-        call = record.calls.get(row.get("call", -1)) or {}
-        evaluated.setdefault((call.get("site"), call.get("fn")), Rows()).append(row)
+    series = _series(record)
     entries = judged(record)
-    if not evaluated or not entries:
+    if not series or not entries:
         yield NotEvaluated("no loss without gradient was seen" if entries else "learning cannot be judged")
         return
     for entry in entries:
-        for (_, function), rows in sorted(evaluated.items(), key=lambda item: -len(item[1])):
-            if function != entry.fn or len(rows) < min_samples:
+        for (site, function), (steps, values) in sorted(series.items(), key=lambda item: -len(item[1][1])):
+            if function != entry.fn or len(values) < min_samples:
                 continue
-            found = _rise(entry, rows, mild, max_share)
-            if found is None:
+            baseline = _baseline(record, site, function)
+            train = entry.last / entry.scale if entry.scale else np.nan
+            if np.isfinite(baseline) and np.isfinite(entry.skill):
+                train = (1 - entry.skill) * baseline  # in the units of the evaluation: it may be a sum
+            found = _rise(steps, values, mild)
+            if found is None or not train < max_share * found[1]:
                 continue
-            lowest, last, train, at, baseline = found
+            lowest, last, at = found
             lost = (last - lowest) / baseline if np.isfinite(baseline) and baseline > 0 else np.nan
             grave = last > strong * lowest and (not np.isfinite(lost) or lost > lost_skill)
             text = (
                 f"the loss without gradient falls to {lowest:.4g} at step {at:.0f} and rises to {last:.4g} at the end, "
                 f"while the training loss goes down to {train:.4g}"
             )
-            call = record.calls.get(rows[-1].get("call", -1)) or {}
             yield Finding(
-                record.site(call.get("site")),
-                (Evidence(text, "loss_values", last, lowest),),
+                record.site(site),
+                (Evidence(text, "evaluations", last, lowest),),
                 0.85,
                 severity="warning" if grave else "info",
             )
             return
 
 
-def _rise(
-    entry: Progress, rows: Rows, mild: float, max_share: float
-) -> tuple[float, float, float, float, float] | None:
-    """(lowest, last, training loss, step of the lowest, constant's loss), where it rises at the end; medians of 3."""
-    values, steps = rows.column("value"), rows.column("step")
-    keep = np.isfinite(values)
-    values, steps = values[keep], steps[keep]
-    if len(values) < 8:
-        return None
-    smooth = np.array([np.median(values[max(0, i - 1) : i + 2]) for i in range(len(values))])
-    low = int(np.argmin(smooth))
-    last = float(np.median(values[-3:]))
-    train = entry.last / entry.scale if entry.scale else np.nan
-    late = smooth[low:]
-    rising = len(late) >= 4 and float(np.mean(np.diff(late) >= 0)) > 0.6
-    if not rising or not smooth[low] > 0 or last < mild * smooth[low] or not train < max_share * last:
-        return None
-    constants = rows.column("constant")
+def _series(record: Record) -> dict[tuple[int | None, str], tuple[Column, Column]]:
+    """(site, function) -> (steps, mean loss of each evaluation), those before the first step left out."""
+    found: dict[tuple[int | None, str], tuple[list[float], list[float]]] = {}
+    for row in record.rows("evaluation"):
+        steps, values = found.setdefault((row.get("site"), str(row.get("fn"))), ([], []))
+        for step, value in zip(row.get("steps") or [], row.get("values") or []):
+            if step > 0 and np.isfinite(number(value)):
+                steps.append(float(step))
+                values.append(number(value))
+    return {key: (np.array(steps), np.array(values)) for key, (steps, values) in found.items()}
+
+
+def _baseline(record: Record, site: int | None, function: str) -> float:
+    """The loss of the best constant output there."""
+    calls = {n for n, call in record.calls.items() if call.get("site") == site and call.get("fn") == function}
+    constants = np.array([number(r.get("constant")) for r in record.rows("loss", grad=False) if r.get("call") in calls])
     known = constants[np.isfinite(constants)]
-    baseline = float(known.mean()) if len(known) else entry.baseline
-    return float(smooth[low]), last, float(train), float(steps[low]), baseline
+    return float(known.mean()) if len(known) else float("nan")
+
+
+def _rise(steps: Column, values: Column, mild: float) -> tuple[float, float, float] | None:
+    """(lowest, last, step of the lowest) where a series, smoothed by medians of 3, has risen since its lowest."""
+    smooth = np.array([np.median(values[max(0, i - 1) : i + 2]) for i in range(len(values))])
+    low, last = int(np.argmin(smooth)), float(np.median(values[-3:]))
+    after = len(smooth) - low
+    if after < 4 or not smooth[low] > 0 or last < mild * smooth[low]:
+        return None
+    half = smooth[low + after // 2 :]
+    if float(np.median(half)) < smooth[low] * (1 + (mild - 1) / 2):
+        return None  # one bad evaluation at the end
+    return float(smooth[low]), last, float(steps[low])
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
@@ -112,7 +122,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 CONDITION = Condition(
     "overfitting",
     "warning",
-    needs=("loss_values", "objective", "constant_loss"),
+    needs=("evaluations", "loss_values", "objective", "constant_loss"),
     in_run=in_run,
     remedies=remedies,
     explains=("no-regularisation",),

@@ -16,6 +16,8 @@ Not this: checkpoints with use_reentrant=False; re-entrant ones further inside, 
 that were given `requires_grad_()` for it.
 
 ## Remedy
+Use the variant that builds an ordinary graph; it needs nothing of its inputs.
+
     x = checkpoint(self.block, x, use_reentrant=False)
 
 ## Sources

@@ -11,6 +11,7 @@ from typing import Any
 
 from .crash import Crash
 from .dropouts import Dropouts
+from .evaluations import Evaluations
 from .gradients import Gradients
 from .loaders import Loaders
 from .loop import Loop
@@ -35,6 +36,7 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "crash": Crash,
     "modules": Modules,
     "dropouts": Dropouts,
+    "evaluations": Evaluations,
     "structure": Structure,
 }
 BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs
