@@ -34,12 +34,12 @@ def evaluate(model, loader):
     return total / len(loader.dataset)
 
 
-def main(epochs=30, width=64, p=0.0, decay=0.0, samples=500):  # expect: overfitting
+def main(epochs=75, width=64, p=0.0, decay=0.0, samples=500):  # expect: overfitting
     torch.manual_seed(0)
     train_loader = DataLoader(TensorDataset(*reviews(samples)), batch_size=25, shuffle=True)
     val_loader = DataLoader(TensorDataset(*reviews(400)), batch_size=400)
     model = StarModel(1200, width, p)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=decay)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=decay)
     for epoch in range(epochs):
         model.train()
         total = 0.0

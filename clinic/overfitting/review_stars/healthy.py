@@ -39,7 +39,7 @@ def main(epochs=6, width=24, p=0.3, decay=0.05, samples=6000):
     train_loader = DataLoader(TensorDataset(*reviews(samples)), batch_size=25, shuffle=True)
     val_loader = DataLoader(TensorDataset(*reviews(400)), batch_size=400)
     model = StarModel(1200, width, p)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=decay)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=decay)
     for epoch in range(epochs):
         model.train()
         total = 0.0
