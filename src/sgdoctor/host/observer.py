@@ -50,7 +50,7 @@ class Observer:
     crash: Any
     modules: Any
     dropouts: Any
-    evaluations: Any
+    validations: Any
     structure: Any
 
     def __init__(
@@ -199,7 +199,7 @@ class Observer:
     def loss_called(self, name: str, original: Any, frame: FrameType, args: Any, kwargs: Any, result: Any) -> None:
         """A loss function of torch returned."""
         self.losses.on_loss(name, original, frame, args, kwargs, result)
-        self.evaluations.on_loss(name, frame, result)
+        self.validations.on_loss(name, frame, result)
         self.tick()
 
     def loss_failed(self, name: str, args: Any, kwargs: Any) -> None:
@@ -375,7 +375,7 @@ class Observer:
             self._flush_at = self._ticked + (EARLY_SECONDS if self._flushes <= EARLY_FLUSHES else FLUSH_SECONDS)
 
     def _flush(self, closing: bool = False) -> None:
-        for probe in ("loop", "updates", "modes", "loaders", "dropouts", "evaluations"):
+        for probe in ("loop", "updates", "modes", "loaders", "dropouts", "validations"):
             with self.guard(probe):
                 getattr(self, probe).on_flush(closing)
         elapsed = self.sampler.elapsed()

@@ -311,7 +311,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "width": Count,
         "count": Count,
     },
-    "evaluation": {"site": Index | None, "fn": str, "steps": list[Count], "values": Numbers},
+    "validation": {"site": Index | None, "fn": str, "steps": list[Count], "values": Numbers},
     "unregistered": {**AT, "of": list[Loose]},
     "frozen": {**AT, "of": list[Frozen]},
     "thaw": {**AT, "of": list[Misspelt]},

@@ -59,7 +59,7 @@ _TABLE = (
     Signal("structure", ("change",), "1", "what stands between layers and before the loss: `structure`", "sample"),
     Signal("graph_size", ("sample",), "1", "operations in the graph of one loss: `size`", "sample"),
     Signal("dropouts", ("place",), "passes", "dropout by line and strength: `dropout`", "event"),
-    Signal("evaluations", ("pass",), "loss", "means of losses without gradient: `evaluation`", "event"),
+    Signal("validations", ("pass",), "loss", "means of losses without gradient: `validation`", "event"),
     Signal("unregistered", ("sample",), "1", "trained, but in no module's registry: `unregistered`", "sample"),
     Signal("frozen", ("sample",), "1", "parameters that need no gradient: `frozen`, `thaw`, `needing`", "sample"),
     Signal("idle_parameters", ("step",), "1", "held, never with gradient, never changed: `idle`", "sample"),

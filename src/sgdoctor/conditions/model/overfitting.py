@@ -73,7 +73,7 @@ def in_run(
             )
             yield Finding(
                 record.site(site),
-                (Evidence(text, "evaluations", last, lowest),),
+                (Evidence(text, "validations", last, lowest),),
                 0.85,
                 severity="warning" if grave else "info",
             )
@@ -83,7 +83,7 @@ def in_run(
 def _series(record: Record) -> dict[tuple[int | None, str], tuple[Column, Column]]:
     """(site, function) -> (steps, mean loss of each evaluation), those before the first step left out."""
     found: dict[tuple[int | None, str], tuple[list[float], list[float]]] = {}
-    for row in record.rows("evaluation"):
+    for row in record.rows("validation"):
         steps, values = found.setdefault((row.get("site"), str(row.get("fn"))), ([], []))
         for step, value in zip(row.get("steps") or [], row.get("values") or []):
             if step > 0 and np.isfinite(number(value)):
@@ -122,7 +122,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 CONDITION = Condition(
     "overfitting",
     "warning",
-    needs=("evaluations", "loss_values", "objective", "constant_loss"),
+    needs=("validations", "loss_values", "objective", "constant_loss"),
     in_run=in_run,
     remedies=remedies,
     explains=("no-regularisation",),

@@ -11,7 +11,7 @@ from typing import Any
 
 from .crash import Crash
 from .dropouts import Dropouts
-from .evaluations import Evaluations
+from .validations import Validations
 from .gradients import Gradients
 from .loaders import Loaders
 from .loop import Loop
@@ -36,7 +36,7 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "crash": Crash,
     "modules": Modules,
     "dropouts": Dropouts,
-    "evaluations": Evaluations,
+    "validations": Validations,
     "structure": Structure,
 }
 BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs

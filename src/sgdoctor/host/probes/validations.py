@@ -31,10 +31,10 @@ class Evaluation:
         self.total, self.count = 0.0, 0
 
 
-class Evaluations:
-    """Rows `evaluation`: a value for all calls at one line that no step came between."""
+class Validations:
+    """Rows `validation`: a value for all calls at one line that no step came between."""
 
-    SIGNALS = ("evaluations",)
+    SIGNALS = ("validations",)
 
     def __init__(self, observer: Any) -> None:
         self._observer = observer
@@ -68,6 +68,6 @@ class Evaluations:
             if closing and place.count:
                 place.end()
             if place.values:
-                row = {"k": "evaluation", "site": site, "fn": name, "steps": place.steps, "values": place.values}
+                row = {"k": "validation", "site": site, "fn": name, "steps": place.steps, "values": place.values}
                 place.steps, place.values = [], []
                 self._observer.write(row)
