@@ -21,6 +21,12 @@ SCHEMA = 1
 FLUSH_SECONDS = 0.15  # rows wait at most this long for the next event (the promise is 200 ms)
 EARLY_SECONDS = 0.02  # and less at first: a script killed after a blink still leaves something to read
 EARLY_FLUSHES = 50
+# Probes that are given each sampled graph, and those that hold counts back until rows are handed over.
+AT_GRAPH = ("network", "gradients", "updates", "arguments", "pairs", "modules", "structure")
+AT_FLUSH = (
+    *("loop", "updates", "modes", "loaders", "windows", "schedules", "kept", "evaluations", "precision"),
+    *("dropouts", "validations"),
+)
 
 # What a backward pass is about to go through (None where it is not looked at closely), its line, its number there.
 Begun = tuple["Graph | None", "int | None", int]
@@ -57,6 +63,10 @@ class Observer:
     kept: Any
     evaluations: Any
     precision: Any
+    modules: Any
+    dropouts: Any
+    validations: Any
+    structure: Any
 
     def __init__(
         self,
@@ -206,6 +216,7 @@ class Observer:
         """A loss function of torch returned."""
         self.losses.on_loss(name, original, frame, args, kwargs, result)
         self.evaluations.on_loss(frame, result)
+        self.validations.on_loss(name, frame, result)
         self.tick()
 
     def loss_failed(self, name: str, args: Any, kwargs: Any) -> None:
@@ -240,6 +251,7 @@ class Observer:
             begun = (self._graph(root, site, count), site, count)
         self.losses.on_backward()
         self.pairs.on_backward()
+        self.dropouts.on_backward()
         return begun
 
     def backward_ends(self, begun: Begun | None) -> None:
@@ -259,7 +271,7 @@ class Observer:
     def _graph(self, root: Any, site: int | None, count: int) -> Graph | None:
         with self.timed(), self.guard("graph"):
             graph = Graph(root) if "graph" not in self._failed else None
-            for probe in ("network", "gradients", "updates", "arguments", "pairs") if graph is not None else ():
+            for probe in AT_GRAPH if graph is not None else ():
                 with self.guard(probe):
                     getattr(self, probe).on_graph(graph, site, count)
             return graph
@@ -278,6 +290,7 @@ class Observer:
     def optimizer_built(self, frame: FrameType, optimizer: Any) -> None:
         """An optimizer was constructed."""
         self.updates.on_optimizer(optimizer, self.sites.of_frame(frame))
+        self.modules.on_optimizer(optimizer)
         self.sampler.alarm()  # another phase of training begins
 
     def zero_grad(self, frame: FrameType, optimizer: Any) -> None:
@@ -295,6 +308,7 @@ class Observer:
         """optimizer.step() begins."""
         self.windows.on_step_begins(closure)
         self.updates.before_step(optimizer, closure)
+        self.modules.before_step(optimizer, closure)
 
     def step_ends(self, frame: FrameType, optimizer: Any) -> None:
         """optimizer.step() ended."""
@@ -350,6 +364,11 @@ class Observer:
         if not self._nested.depth:
             self.modes.on_mode_layer(frame, kind, active, owner, trains)
 
+    def dropout_ran(self, frame: FrameType, p: float, active: bool, given: Any, result: Any) -> None:
+        """A dropout function ran."""
+        if not self._nested.depth:
+            self.dropouts.on_dropout(frame, p, active, given, result)
+
     def loader_begins(self, frame: FrameType, loader: Any) -> None:
         """A pass over a DataLoader begins."""
         self.loaders.on_loader(loader, self.sites.of_frame(frame))
@@ -358,6 +377,7 @@ class Observer:
         """The script ended with an exception."""
         if self.torch is not None:
             self.crash.on_exception(error)
+            self.modules.on_exception()
             return
         row = {"k": "exception", "type": type(error).__name__, "text": str(error)[:4000], "step": 0}
         frames = [self.sites.intern(f.f_code, line) for f, line in self.sites.user_frames(error.__traceback__)]
@@ -381,8 +401,7 @@ class Observer:
             self._flush_at = self._ticked + (EARLY_SECONDS if self._flushes <= EARLY_FLUSHES else FLUSH_SECONDS)
 
     def _flush(self, closing: bool = False) -> None:
-        upkeep = ("windows", "schedules", "kept", "evaluations", "precision")
-        for probe in ("loop", "updates", "modes", "loaders", *upkeep):
+        for probe in AT_FLUSH:
             with self.guard(probe):
                 getattr(self, probe).on_flush(closing)
         elapsed = self.sampler.elapsed()

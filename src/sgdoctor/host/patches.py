@@ -208,8 +208,11 @@ class Patches:
 
         def event(frame: Any, args: Any, kwargs: Any, result: Any) -> None:
             if _given(args, kwargs, 1, "p", 0.5) > 0:
-                trains = _given(args, kwargs, 0, "input").requires_grad
-                observer.mode_layer(frame, "dropout", bool(_given(args, kwargs, 2, "training", True)), None, trains)
+                given = _given(args, kwargs, 0, "input")
+                trains = given.requires_grad
+                active = bool(_given(args, kwargs, 2, "training", True))
+                observer.mode_layer(frame, "dropout", active, None, trains)
+                observer.dropout_ran(frame, _given(args, kwargs, 1, "p", 0.5), active, given, result)
 
         for name in MODE_FUNCTIONS:
             if hasattr(torch.nn.functional, name):

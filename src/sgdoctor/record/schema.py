@@ -117,6 +117,58 @@ class Term(TypedDict, total=False):
     weighted: bool
 
 
+class Tail(TypedDict, total=False):
+    call: Index
+    ops: list[tuple[str, Shape]]
+    param: Index | None
+    layer: str | None
+
+
+class Link(TypedDict, total=False):
+    param: Index
+    op: str
+    before: Index | None
+    kind: str | None
+    path: list[str]
+    shape: Shape
+
+
+class Single(TypedDict, total=False):
+    op: str
+    shape: Shape
+    after: Count
+    param: Index | None
+    kind: str | None
+
+
+class Loose(TypedDict, total=False):
+    owner: str
+    path: str
+    attribute: str
+    container: str
+    params: list[Index]
+    elements: Count
+    made: bool
+
+
+class Frozen(TypedDict, total=False):
+    name: str
+    module: str
+    shape: Shape
+    norm: Number
+    held: bool
+    trained: bool
+    training: bool
+    moving: bool
+
+
+class Misspelt(TypedDict, total=False):
+    name: str
+    attribute: str
+    module: bool
+    trains: Count
+
+
 # A sampled event: its line, its number there, the step it was at.
 AT = {"site": Index | None, "n": Count, "step": Count}
 
@@ -435,6 +487,24 @@ FIELDS: dict[str, dict[str, Any]] = {
         "count": Count,
     },
     "scaler": {"event": str, "site": Index | None, "count": Count},
+    # How the network is built
+    "structure": {**AT, "ops": dict[str, Count], "tails": list[Tail], "links": list[Link], "single": list[Single]},
+    "size": {**AT, "nodes": Count, "truncated": bool},
+    "dropout": {
+        "i": Index,
+        "site": Index | None,
+        "p": Number,
+        "active": bool,
+        "graded": bool,
+        "width": Count,
+        "count": Count,
+    },
+    "validation": {"site": Index | None, "fn": str, "steps": list[Count], "values": Numbers},
+    "unregistered": {**AT, "of": list[Loose]},
+    "frozen": {**AT, "of": list[Frozen]},
+    "thaw": {**AT, "of": list[Misspelt]},
+    "needing": {"opt": Index, "held": Count, "needing": Count},
+    "idle": {"opt": Index, "step": Count, "params": list[Index], "elements": Count, "total": Count},
 }
 
 # One type a kind, so that a row that fits is checked in one go.

@@ -61,6 +61,14 @@ _TABLE = (
     Signal("updates", ("sample", "parameter"), "weight", "norms of weight, gradient, change: `update`", "sample"),
     Signal("curvature", ("sample",), "loss", "slope along a step, before and after it: `turn`", "sample"),
     Signal("stale_gradients", ("sample",), "loss/weight", "norm of the old gradient at backward: `stale`", "sample"),
+    # How the network is built
+    Signal("structure", ("change",), "1", "what stands between layers and before the loss: `structure`", "sample"),
+    Signal("graph_size", ("sample",), "1", "operations in the graph of one loss: `size`", "sample"),
+    Signal("dropouts", ("place",), "passes", "dropout by line and strength: `dropout`", "event"),
+    Signal("validations", ("pass",), "loss", "means of losses without gradient: `validation`", "event"),
+    Signal("unregistered", ("sample",), "1", "trained, but in no module's registry: `unregistered`", "sample"),
+    Signal("frozen", ("sample",), "1", "parameters that need no gradient: `frozen`, `thaw`, `needing`", "sample"),
+    Signal("idle_parameters", ("step",), "1", "held, never with gradient, never changed: `idle`", "sample"),
     Signal("free_parameters", ("line",), "steps", "with gradient, held by no optimizer: `free`", "event"),
     # What surrounds a step
     Signal("accumulation", ("place",), "passes", "backward passes a step used, or lost: `accumulation`", "event"),

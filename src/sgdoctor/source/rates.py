@@ -99,6 +99,16 @@ def scale(source: Source, file: str, line: int, rate: float | None, factor: floa
     return (append_argument(module, call, f"lr={written(rate * factor)}"),)
 
 
+def scale_setting(source: Source, file: str, line: int, name: str, value: float, factor: float) -> tuple[Edit, ...]:
+    """Another setting of the optimizer built at a line (`weight_decay=`), times `factor`; `value`: what the run had."""
+    found = optimizer_call(source, file, line)
+    if found is None:
+        return ()
+    module, call = found
+    given = [Use(module, keyword.value) for keyword in call.keywords if keyword.arg == name]
+    return _distinct([edit for use in given for edit in _scale_use(source, use, value, factor)])
+
+
 def scale_by_hand(source: Source, file: str, line: int, factor: float) -> tuple[Edit, ...]:
     """The rate of the steps written by hand (`w -= lr * w.grad`) in the function at a line, times `factor`."""
     module = source.module(file)

@@ -128,5 +128,5 @@ CONDITION = Condition(
     in_run=in_run,
     remedies=remedies,
     by_learning=True,
-    explains=("nonfinite-loss", "lr-too-high", "dead-relu", "uninformative-labels"),
+    explains=("nonfinite-loss", "lr-too-high", "dead-relu", "uninformative-labels", "bad-init-scale"),
 )

@@ -35,9 +35,9 @@ import numpy as np
 from ...record import Record
 from ...record.record import Optimizer, number, numbers
 from ...source import Source
+from ...source.rates import scale_setting
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, middle, optimizers_of, standing
-from .lr_too_high import number_edits
 
 
 def in_run(
@@ -101,7 +101,11 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Far less of it."""
     decay = finding.subject if isinstance(finding.subject, float) else None
     title = "lower weight_decay by orders of magnitude: 1e-4 for SGD and Adam, 1e-2 for AdamW"
-    return [Remedy(title, "changes-training", number_edits(finding, source, decay, 1e-3))]
+    site = finding.site
+    if decay is None or site is None:
+        return [Remedy(title, "changes-training")]
+    edits = scale_setting(source, site.file, site.line, "weight_decay", decay, 1e-3)
+    return [Remedy(title, "changes-training", edits)]
 
 
 CONDITION = Condition(

@@ -12,19 +12,23 @@ from typing import Any
 from .arguments import Arguments
 from .checkpoints import Checkpoints
 from .crash import Crash
+from .dropouts import Dropouts
 from .gradients import Gradients
 from .kept import Evaluations, KeptGraphs
 from .loaders import Loaders
 from .loop import Loop
 from .loss import Losses
 from .modes import Modes
+from .modules import Modules
 from .network import Network
 from .pairs import Pairs
 from .parameters import Parameters
 from .precision import Precision
 from .schedules import Schedules
 from .score import Score
+from .structure import Structure
 from .updates import Updates
+from .validations import Validations
 from .windows import Windows
 
 # By the name of the observer's attribute.
@@ -48,6 +52,10 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "kept": KeptGraphs,
     "evaluations": Evaluations,
     "precision": Precision,
+    "modules": Modules,
+    "dropouts": Dropouts,
+    "validations": Validations,
+    "structure": Structure,
 }
 ON_REQUEST = ("score",)  # attached only where it is asked for by name
 BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs

@@ -31,6 +31,10 @@ class Parameters:
                 return
             self._stale_names = True
 
+    def modules(self) -> list[Any]:
+        """The modules that were seen and are still there."""
+        return [module for reference in self._modules.values() if (module := reference()) is not None]
+
     def number(self, tensor: Any) -> int:
         """The number of a trained tensor, -1 once there are too many."""
         known = self._known.get(id(tensor))

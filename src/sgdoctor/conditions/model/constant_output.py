@@ -1,0 +1,148 @@
+"""The output cannot vary: an axis of length 1 is normalised.
+
+## What happens
+Softmax over one value is 1, whatever the value: exp(z) / exp(z). So a model with one output unit and a softmax answers
+1 for every sample, and attention whose scores have shape (batch, time, 1) and are normalised over the last axis weighs
+every time step by 1. A layer norm over one feature puts out its bias. The gradient through such an operation is exactly
+zero, so everything behind it stays as it was, and the loss stands at what a constant answer costs: for binary
+cross-entropy a clamped 100 times the share of the other class.
+
+## How it is told apart
+Decided on the graph: a softmax or layer norm whose reduced axis has length 1, fed by a layer with one output.
+- `single-logit-cross-entropy`: the softmax is inside the loss. `batch-mixing`: a wrong axis that is longer than 1.
+- `restrictive-output`: the output varies, in too small a range. `symmetric-init`, `dead-relu`: it could vary and does
+  not. `constant-loss`: the output varies and the loss does not see it.
+Not this: attention over a sequence that happens to have one element, softmax over two outputs.
+
+## Remedy
+    return torch.sigmoid(self.out(h))                # one unit: sigmoid; or logits with BCEWithLogitsLoss
+    weights = torch.softmax(scores, dim=1)           # (batch, time, 1): over time
+
+## Sources
+- PyTorch, Softmax: dim is the dimension along which it sums to 1,
+  https://docs.pytorch.org/docs/stable/generated/torch.nn.Softmax.html
+- PyTorch, LayerNorm: statistics over the last dimensions of normalized_shape,
+  https://docs.pytorch.org/docs/stable/generated/torch.nn.LayerNorm.html
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ...record import Record, Site
+from ...record.record import Row
+from ...source import Module, Source
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at
+
+NAMES = {
+    "SoftmaxBackward0": ("softmax", "Softmax"),
+    "LogSoftmaxBackward0": ("log_softmax", "LogSoftmax"),
+    "NativeLayerNormBackward0": ("layer_norm", "LayerNorm"),
+}
+PROJECTIONS = ("AddmmBackward0", "LinearBackward0", "MmBackward0", "ConvolutionBackward0", "AddBackward0")
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    length: int = 1,  # of the reduced axis: by construction, the only one that leaves no freedom
+) -> Answer:
+    """A softmax or layer norm reduces an axis of length 1."""
+    rows = record.rows("structure")
+    if not rows:
+        yield NotEvaluated("no structure was seen")
+        return
+    heads = {call.get("fn") for call in record.calls.values()}
+    for row in rows:
+        for entry in row.get("single") or []:
+            op, shape = str(entry.get("op")), list(entry.get("shape") or [])
+            if op == "LogSoftmaxBackward0" and "cross_entropy" in heads:
+                continue  # the softmax inside the loss: single-logit-cross-entropy
+            if op != "NativeLayerNormBackward0" and not _fed_by_one(record, entry, shape, length):
+                continue
+            name = NAMES[op][0] if op in NAMES else op
+            text = (
+                f"{name} over an axis of length {length} (shape {shape}): what comes out is the same for every input, "
+                "and no gradient passes it"
+            )
+            found = _call(source, op, shape)
+            evidence = Evidence(text, "structure", float(length), 2.0)
+            yield Finding(_site(found), (evidence,), 0.97, subject=(op, shape))
+            return
+
+
+def _fed_by_one(record: Record, entry: Row, shape: list[int], length: int) -> bool:
+    """Whether a layer with one output feeds it: scores of an attention over one element come from a product."""
+    known = record.parameters.get(entry.get("param", -1))
+    if entry.get("kind") not in PROJECTIONS or known is None or len(shape) < 2:
+        return False
+    return shape[-1] == length and (len(shape) == 2 or max(shape[1:-1]) > 1) and length in known.shape
+
+
+def _site(found: tuple[Module, ast.Call] | None) -> Site | None:
+    return None if found is None else site_at(*found)
+
+
+def _call(source: Source, op: str, shape: list[int]) -> tuple[Module, ast.Call] | None:
+    """The call whose axis is the one: dim=1 or -1 for two dimensions, the last one for more; a later one wins."""
+    wanted = {-1, len(shape) - 1}
+    found = []
+    for module in source:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Call) and module.dotted(node.func).rpartition(".")[2] in NAMES.get(op, ()):
+                found.append((_axis(node) in wanted or op.startswith("Native"), node.lineno, module, node))
+    found.sort(key=lambda entry: entry[:2])
+    return (found[-1][2], found[-1][3]) if found else None
+
+
+def _axis(call: ast.Call) -> int | None:
+    values = [keyword.value for keyword in call.keywords if keyword.arg in ("dim", "axis")] or list(call.args[-1:])
+    for value in values:
+        try:
+            found = ast.literal_eval(value)
+        except ValueError:
+            continue
+        if isinstance(found, int):
+            return found
+    return None
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Sigmoid for one unit; the axis before it for a sequence of scores."""
+    op, shape = finding.subject if isinstance(finding.subject, tuple) else ("", [])
+    found = _call(source, op, shape)
+    if found is None or not op.startswith("Softmax"):
+        return [Remedy("normalise over an axis with more than one element, or not at all", "changes-training")]
+    module, call = found
+    if len(shape) == 2:
+        title = "one unit takes a sigmoid, not a softmax"
+        name = module.dotted(call.func)
+        if call.args and not name.startswith("torch.nn.Softmax") and "torch" in module.names:
+            function = f"{module.names['torch'] and 'torch'}.sigmoid({module.segment(call.args[0])})"
+            if not name.startswith("?"):
+                return [Remedy(title, "changes-training", (module.replace(call, function),))]
+        if name == "torch.nn.Softmax":
+            prefix = module.segment(call.func).rpartition(".")[0]
+            if prefix:
+                return [Remedy(title, "changes-training", (module.replace(call, f"{prefix}.Sigmoid()"),))]
+        return [Remedy(title, "changes-training")]
+    for value in [k.value for k in call.keywords if k.arg == "dim"] or list(call.args[-1:]):
+        if _axis(call) is not None:
+            edit = module.replace(value, str(len(shape) - 2))
+            return [Remedy("normalise over the sequence", "changes-training", (edit,))]
+    return [Remedy("normalise over the sequence", "changes-training")]
+
+
+CONDITION = Condition(
+    "constant-output",
+    "error",
+    needs=("structure", "loss_calls"),
+    in_run=in_run,
+    remedies=remedies,
+    explains=(
+        "missing-step", "vanishing-gradients", "uninformative-labels", "lr-too-low", "unused-parameters",
+        "restrictive-output",
+    ),
+)  # fmt: skip

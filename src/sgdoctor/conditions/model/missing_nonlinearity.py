@@ -1,0 +1,152 @@
+"""Linear layers are stacked with nothing between them.
+
+## What happens
+A linear layer of a linear layer is a linear layer: without an activation between them, however many and however wide,
+they compute one matrix product and can express nothing else. The network trains, gradients are fine, and the loss stops
+where linear regression or logistic regression stops: two rings are told apart no better than by a coin, a digit set
+still reaches a fair accuracy and hides it. Activations are often created in `__init__` and never called, or one was
+lost when a Sequential became a subclass. Dropout, batch norm (in eval mode), pooling by mean and reshaping are linear.
+
+## How it is told apart
+Decided on the graph: every operation between the first and the last layer is linear, two dense or convolution layers at
+least are composed, and a hidden width is no narrower than both ends, so that no low-rank factor was meant.
+- `underfitting`: the network has its activations and is too small. `saturated-activations`: they are there, and flat.
+- `dead-relu`: likewise, at zero. `restrictive-output`: an activation where none should be, after the last layer.
+Not this: linear or logistic regression of one layer, matrix factorisation, LoRA pairs, linear autoencoders with a
+narrow code, depthwise and pointwise convolutions, attention projections, a net that is linear because the task is.
+
+## Remedy
+    x = torch.relu(self.fc1(x))                      # an activation after every layer but the last
+    nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 1))
+
+## Sources
+- CS231n, Neural networks part 1: without the non-linearity the two matrices could be collapsed to one,
+  https://cs231n.github.io/neural-networks-1/
+- PyTorch, ReLU, https://docs.pytorch.org/docs/stable/generated/torch.nn.ReLU.html
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ...record import Record, Site
+from ...record.record import Row
+from ...source import Edit, Source
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..network import listed
+from ..questions import judged, layer_site, site_at, standing
+
+LINEAR = frozenset(
+    (
+        "AddmmBackward0", "MmBackward0", "LinearBackward0", "ConvolutionBackward0", "MvBackward0", "AddBackward0",
+        "AddBackward0:2", "SubBackward0", "SubBackward0:2", "MulBackward0", "DivBackward0", "NegBackward0",
+        "NativeDropoutBackward0", "NativeBatchNormBackward0", "TBackward0", "TransposeBackward0", "PermuteBackward0",
+        "ViewBackward0", "ReshapeAliasBackward0", "UnsafeViewBackward0", "SqueezeBackward0", "SqueezeBackward1",
+        "UnsqueezeBackward0", "SliceBackward0", "SelectBackward0", "CatBackward0", "CatBackward0:2", "StackBackward0",
+        "StackBackward0:2", "ExpandBackward0", "CloneBackward0", "AliasBackward0", "MeanBackward0", "MeanBackward1",
+        "SumBackward0", "SumBackward1", "AvgPool2DBackward0", "AvgPool3DBackward0", "EmbeddingBackward0",
+        "EmbeddingBagBackward0", "ToCopyBackward0", "SplitBackward0", "IndexBackward0", "AddmmBackward0:2",
+        "MmBackward0:2", "ConvolutionBackward0:2", "LinearBackward0:2", "NativeBatchNormBackward0:2",
+        "SqueezeBackward2", "AsStridedBackward0", "FlattenBackward0",
+    )
+)  # fmt: skip
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    good_skill: float = 0.97,  # a linear model that explains so much is the right one: a linear task
+    min_layers: int = 2,  # composed; one layer is a linear model on purpose
+) -> Answer:
+    """Everything between the first and the last layer is linear."""
+    rows = record.rows("structure")
+    if not rows:
+        yield NotEvaluated("no structure was seen")
+        return
+    for entry in judged(record):
+        mine = [row for row in rows if row.get("site") == entry.objective.number]
+        if not mine or any(set(row.get("ops") or {}) - LINEAR for row in mine) or not all(r.get("ops") for r in mine):
+            continue
+        chain = _chain(record, mine[-1])
+        if len(chain) < min_layers or not _wide(record, chain):
+            continue
+        names = [record.parameters[n].layer for n in chain]
+        text = (
+            f"{len(chain)} layers ({listed(names, 6)}) have only linear operations between them: together they are one "
+            "linear map"
+        )
+        yield Finding(
+            _used(source, names[0]) or layer_site(record, source, chain[0]),
+            (
+                Evidence(text, "structure", float(len(chain)), 1.0),
+                Evidence(standing(entry), "objective", entry.last, entry.baseline),
+            ),
+            0.93,
+            layer=names[0],
+            severity="info" if entry.skill > good_skill else None,
+            subject=names,
+        )
+        return
+
+
+def _used(source: Source, layer: str) -> Site | None:
+    """Where a layer that has an attribute of its own is called in a forward: there the activation is missing."""
+    attribute = layer.rpartition(".")[2]
+    for module in source:
+        for call in module.calls(f"?.{attribute}"):
+            function = module.enclosing(call, ast.FunctionDef)
+            if isinstance(function, ast.FunctionDef) and function.name != "__init__":
+                return site_at(module, call)
+    return None
+
+
+def _chain(record: Record, row: Row) -> list[int]:
+    """Weights of the layers that follow each other."""
+    found: list[int] = []
+    for link in row.get("links") or []:
+        number, before = link.get("param"), link.get("before")
+        if number not in record.parameters:
+            continue
+        if (before is None and not found) or before is not None or found:
+            found.append(number)
+    return list(dict.fromkeys(found))
+
+
+def _wide(record: Record, chain: list[int]) -> bool:
+    """Whether some hidden layer is as wide as the narrower end: no low-rank factor, no code of an autoencoder."""
+    shapes = [record.parameters[n].shape for n in chain]
+    if any(len(shape) < 2 for shape in shapes):
+        return False
+    ends = min(max(shapes[0][1:2] or (1,)), shapes[-1][0])
+    hidden = [shape[0] for shape in shapes[:-1]]
+    return min(hidden) >= ends and max(hidden) > 1
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """An activation behind the hidden layers of a Sequential; elsewhere words."""
+    title = "put an activation (nn.ReLU(), nn.GELU()) after every layer but the last"
+    names = finding.subject if isinstance(finding.subject, list) else []
+    edits: list[Edit] = []
+    for name in names[:-1]:
+        found = source.layer(f"{name}.weight")
+        if found is None or not isinstance(found[1], ast.Call):
+            return [Remedy(title, "changes-training")]
+        module, call = found[0], found[1]
+        holder = module.parents.get(call)
+        if not isinstance(holder, ast.Call) or not module.dotted(holder.func).endswith("Sequential"):
+            return [Remedy(title, "changes-training")]
+        prefix = module.segment(call.func).rpartition(".")[0]
+        relu = f"{prefix}.ReLU()" if prefix else "torch.nn.ReLU()"
+        edits.append(module.replace(call, f"{module.segment(call)}, {relu}"))
+    return [Remedy(title, "changes-training", tuple(edits))]
+
+
+CONDITION = Condition(
+    "missing-nonlinearity",
+    "warning",
+    needs=("structure", "parameters", "objective", "constant_loss"),
+    in_run=in_run,
+    remedies=remedies,
+    explains=("uninformative-labels",),
+)
