@@ -213,6 +213,7 @@ CONDITION = Condition(
     "error",
     needs=("activations", "loss_calls"),
     in_run=in_run,
+    by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,

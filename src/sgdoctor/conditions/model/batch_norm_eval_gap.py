@@ -142,6 +142,7 @@ CONDITION = Condition(
     "error",
     needs=("modes", "mode_switches", "constant_loss", "graph"),
     in_run=in_run,
+    by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,

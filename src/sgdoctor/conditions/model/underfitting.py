@@ -118,6 +118,7 @@ CONDITION = Condition(
     "warning",
     needs=("objective", "constant_loss", "graph", "parameters"),
     in_run=in_run,
+    by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,

@@ -104,8 +104,9 @@ CONDITION = Condition(
     "error",
     needs=("graph",),
     in_run=in_run,
+    by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,
-    explains=("vanishing-gradients", "exploding-gradients", "lr-too-low"),
+    explains=("vanishing-gradients", "exploding-gradients", "lr-too-high", "lr-too-low"),
 )

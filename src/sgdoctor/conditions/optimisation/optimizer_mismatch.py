@@ -118,8 +118,10 @@ CONDITION = Condition(
     "warning",
     needs=("objective", "constant_loss", "updates", "optimizers", "features"),
     in_run=in_run,
+    by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,
     by_learning=True,
+    explains=("uninformative-labels", "lr-too-low"),
 )
