@@ -1,4 +1,4 @@
-"""Experiments: arms that exist, judges that answer in words and figures, from records written by hand and from real runs."""
+"""Experiments: arms that exist, judges that answer in words and figures, from hand-written records and real runs."""
 
 from __future__ import annotations
 

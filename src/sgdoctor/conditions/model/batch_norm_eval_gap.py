@@ -97,8 +97,8 @@ def in_experiment(
             train,
         ),
         Evidence(
-            f"in the layer that is furthest off the variance of a batch is {outcome.figure('variance_ratio'):.3g} times "
-            f"the running one; the smallest momentum is {outcome.figure('momentum'):.3g}",
+            f"in the layer that is furthest off the variance of a batch is "
+            f"{outcome.figure('variance_ratio'):.3g} times the running one; the smallest momentum is {outcome.figure('momentum'):.3g}",
             None,
             outcome.figure("variance_ratio"),
             1.0,
