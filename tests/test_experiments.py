@@ -26,7 +26,7 @@ def trained(*losses: float, lr: float = 0.1, **extra: Row) -> Record:
             "i": 0,
             "site": 0,
             "class": "SGD",
-            "groups": [{"lr": lr, "params": [0], "weight_decay": 0.1}],
+            "groups": [{"lr": lr, "params": [0], "momentum": 0.9, "weight_decay": 0.1}],
         },
         {"k": "steps", "opt": 0, "n": len(losses)},
         {"k": "objective", "site": 0, "first": 0, "stride": 1, "values": list(losses)},

@@ -9,8 +9,8 @@ prediction time meets a function that was never trained.
 
 ## How it is told apart
 By the axis that a softmax in the graph sums over, where that axis is as long as the batch and no other is. For the
-rest by an experiment (`sgdoctor prove`): in eval mode, the gradient of one sample's output with respect to the other samples'
-inputs is not zero. In train mode batch norm mixes by design, and so is not asked.
+rest by an experiment (`sgdoctor prove`): in eval mode, the gradient of one sample's output with respect to
+the other samples' inputs is not zero. In train mode batch norm mixes by design, and so is not asked.
 - `constant-output`: the reduced axis has length 1. `double-softmax`: the right axis, but twice.
 - `target-leak`: the leak is along time, from later steps, inside one sample.
 Not this: graph networks (nodes are the batch; they get other inputs beside), contrastive losses (they mix after the
