@@ -3,8 +3,8 @@
 ## What happens
 The loss stops well above its floor, in training as in validation, and neither more epochs nor another learning rate
 move it. A linear model on a problem that is not linear (XOR, circles, a product of inputs), a hidden layer of two
-units, a code of one number in between. The model has said what it can. It is easy to take for bad labels or a bad optimizer,
-as the curve looks the same.
+units, a code of one number in between. The model has said what it can. It is easy to take for bad labels or a bad
+optimizer, as the curve looks the same.
 
 ## How it is told apart
 By an experiment (`sgdoctor prove`): the first batch alone, for as many steps as the run has, at the script's learning
