@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import clinic
 from sgdoctor import UsageError
-from sgdoctor.conditions import Condition, Evidence, Finding, NotEvaluated, Remedy, catalogue, condition
+from sgdoctor.conditions import Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy, catalogue, condition
 from sgdoctor.conditions import __file__ as package
 from sgdoctor.diagnosis import diagnose
 from sgdoctor.pages import pages
@@ -26,6 +26,7 @@ from sgdoctor.record import Record, Row
 from sgdoctor.record.signals import SIGNALS
 from sgdoctor.report import json, terminal
 from sgdoctor.source import Source
+from sgdoctor.trials.experiments import experiments
 
 ROOT = Path(package).parent
 PROBES = ROOT.parent / "host" / "probes"
@@ -172,9 +173,22 @@ def records_of(condition: str) -> tuple[list[Row], st.SearchStrategy[Record]]:
     entry = catalogue()[condition]
     records = [clinic.restore(case) for case in clinic.cases() if condition in {name for name, _ in case.expected}]
     fired = [each for each in records if any(isinstance(answer, Finding) for answer in answers(entry, each))]
-    assert fired, f"no stored record of the clinic shows {condition}"
-    rows = min(([row for kind in each.kinds() for row in each.rows(kind)] for each in fired), key=len)
+    assert fired or entry.by_experiment, f"no stored record of the clinic shows {condition}"
+    rows = min(([row for kind in each.kinds() for row in each.rows(kind)] for each in fired or records), key=len)
     return rows, broken_records(rows)
+
+
+@every_condition
+def test_what_experiments_are_asked_for_exist(entry: Condition) -> None:
+    assert (entry.suspects is None) == (entry.in_experiment is None)
+    assert entry.in_experiment is not None or not entry.by_experiment
+    for record in (Record.make(), records_of(entry.id)[0] and Record(records_of(entry.id)[0])):
+        source = Source({row["file"]: row["text"] for row in record.rows("source") if "file" in row})
+        asked = entry.suspects(record, source) if entry.suspects else ()
+        assert set(asked) <= set(experiments())
+        for outcomes in ({}, {name: Outcome(name, "?", "could not be made") for name in asked}):
+            for answer in entry.in_experiment(record, source, outcomes) if entry.in_experiment else ():
+                assert isinstance(answer, Finding | NotEvaluated)
 
 
 @every_condition

@@ -20,7 +20,7 @@ class Causal(nn.Module):
 model = Causal()
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
 best = torch.tensor(float("inf"))
-for step in range(12):
+for _ in range(12):
     tokens = torch.randint(0, 12, (8, 7))
     logits = model(tokens[:, :-1])
     loss = nn.functional.cross_entropy(logits.reshape(-1, 12), tokens[:, 1:].reshape(-1))

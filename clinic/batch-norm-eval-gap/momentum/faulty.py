@@ -17,17 +17,17 @@ def block(c_in, c_out):
 class SmallCNN(nn.Module):
     def __init__(self):
         super().__init__()
-        self.features = nn.Sequential(block(1, 8), block(8, 16))
-        self.fc = nn.Linear(16 * 9, 4)
+        self.features = nn.Sequential(block(1, 8), block(8, 16), block(16, 32))
+        self.fc = nn.Linear(32, 4)
 
     def forward(self, x):
         return self.fc(self.features(x).flatten(1))
 
 
 labels = torch.randint(0, 4, (500,))
-images = torch.randn(500, 1, 12, 12) * 8
+images = torch.randn(500, 1, 12, 12) * 0.3
 for k in range(4):
-    images[labels == k, :, 3 * k : 3 * k + 3] += 12.0
+    images[labels == k, :, 3 * k : 3 * k + 3] += 0.4
 train, val = random_split(TensorDataset(images, labels), [400, 100])
 loader, val_loader = DataLoader(train, batch_size=40, shuffle=True), DataLoader(val, batch_size=100)
 model = SmallCNN()

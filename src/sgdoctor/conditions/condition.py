@@ -86,6 +86,7 @@ class Condition:
     `structural`: the loop or the loss itself is wrong, so that the loss curve is no judge of anything else.
     `by_learning`: it is judged by how well the loss falls, and so cannot be judged beside a structural one.
     `by_exclusion`: it says what is left when nothing else explains a loss that does not fall.
+    `by_experiment`: some, or all, of its faulty scripts are shown by an experiment only, not by the run.
     `suspects`: names of the experiments that would decide it for a record, none where there is nothing to decide.
     `in_experiment`: what their outcomes show. Where it answers, that takes the place of what `in_run` answered.
     """
@@ -99,6 +100,7 @@ class Condition:
     by_learning: bool = False
     by_exclusion: bool = False
     remedies: Callable[[Finding, Source], Iterable[Remedy]] | None = None
+    by_experiment: bool = False
     suspects: Callable[[Record, Source], tuple[str, ...]] | None = None
     in_experiment: Callable[[Record, Source, Mapping[str, Outcome]], Answer] | None = None
     page: str = field(default="", compare=False)

@@ -17,7 +17,7 @@ x = torch.rand(100, 3) * 20
 y = torch.poisson(torch.exp(x[:, 0] / 5))
 model = Poisson()
 opt = torch.optim.SGD(model.parameters(), lr=1e-4)
-for epoch in range(40):
+for _ in range(40):
     rate = model(x)
     loss = F.poisson_nll_loss(rate, y, log_input=False)
     opt.zero_grad()

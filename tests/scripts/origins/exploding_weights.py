@@ -18,7 +18,7 @@ x = torch.randn(128, 8) * 3
 y = x.sum(1)
 net = Net()
 opt = torch.optim.SGD(net.parameters(), lr=2.0)
-for step in range(60):
+for _ in range(60):
     out = net(x)
     loss = ((out - y) ** 2).mean()  # born: pow forward
     opt.zero_grad()

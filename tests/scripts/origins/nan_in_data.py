@@ -11,7 +11,7 @@ dataset = TensorDataset(torch.from_numpy(table), torch.from_numpy(target))  # bo
 loader = DataLoader(dataset, batch_size=20)
 model = nn.Sequential(nn.Linear(5, 10), nn.Tanh(), nn.Linear(10, 1))
 optimizer = torch.optim.Adam(model.parameters())
-for epoch in range(2):
+for _ in range(2):
     for x, y in loader:  # born: stack data
         optimizer.zero_grad()
         loss = nn.functional.mse_loss(model(x).squeeze(1), y)

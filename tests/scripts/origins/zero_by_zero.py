@@ -14,7 +14,7 @@ def unit(v):
     return v / size  # born: div forward
 
 
-for epoch in range(2):
+for _ in range(2):
     for i in range(0, 80, 16):
         opt.zero_grad()
         loss = nn.functional.cross_entropy(net(unit(rows[i : i + 16])), labels[i : i + 16])

@@ -8,16 +8,16 @@ somewhat, since batches are alike on average; predictions change with batch size
 prediction time meets a function that was never trained.
 
 ## How it is told apart
-By the axis that a softmax in the graph sums over, where that axis is as long as the batch and no other is. For the rest
-by an experiment (`sgdoctor prove`): in eval mode, the gradient of one sample's output with respect to the other samples'
-inputs is not zero. In train mode batch norm mixes by design, and so is not asked.
+By the axis that a softmax in the graph sums over, where that axis is as long as the batch and no other is. For the
+rest by an experiment (`sgdoctor prove`): in eval mode, the gradient of one sample's output with respect to
+the other samples' inputs is not zero. In train mode batch norm mixes by design, and so is not asked.
 - `constant-output`: the reduced axis has length 1. `double-softmax`: the right axis, but twice.
 - `target-leak`: the leak is along time, from later steps, inside one sample.
 Not this: graph networks (nodes are the batch; they get other inputs beside), contrastive losses (they mix after the
 model), a batch that is the same at every step, similarity matrices of batch by batch, sequences laid out time first.
 
 ## Remedy
-Normalise over the axis of the classes, tell the layer which axis is the batch, and move axes instead of re-cutting them.
+Normalise over the axis of the classes, tell the layer which axis is the batch, and move axes, do not re-cut.
 
     F.softmax(scores, dim=-1)
     nn.LSTM(8, 32, batch_first=True)          # for input of (batch, time, features)
@@ -104,7 +104,7 @@ def in_experiment(
         yield from found or in_run(record, source)
         return
     others = outcome.figure("others")
-    if not others == others:
+    if others != others:
         yield NotEvaluated(outcome.answer)
         return
     meant = outcome.figure("inputs") != 1 or outcome.figure("varies") != 1
@@ -213,6 +213,7 @@ CONDITION = Condition(
     "error",
     needs=("activations", "loss_calls"),
     in_run=in_run,
+    by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,

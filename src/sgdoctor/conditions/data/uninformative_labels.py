@@ -172,7 +172,7 @@ def suspects(record: Record, source: Source) -> tuple[str, ...]:
 
 
 def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
-    """A batch that is memorised shows that everything but the labels works; one that is not, that something does not."""
+    """A batch that is memorised shows that all but the labels works; one that is not, that something does not."""
     outcome = outcomes.get("memorises_one_batch")
     for answer in in_run(record, source):
         if not isinstance(answer, Finding) or outcome is None or not outcome.figures:

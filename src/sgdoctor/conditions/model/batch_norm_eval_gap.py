@@ -42,7 +42,7 @@ from ...source import Module, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import judged, site_at
 
-NORMS = ("torch.nn.SyncBatchNorm",) + tuple(f"torch.nn.BatchNorm{dims}d" for dims in (1, 2, 3))
+NORMS = ("torch.nn.SyncBatchNorm", *(f"torch.nn.BatchNorm{dims}d" for dims in (1, 2, 3)))
 USUAL = 0.1  # torch's default momentum
 
 
@@ -97,8 +97,9 @@ def in_experiment(
             train,
         ),
         Evidence(
-            f"in the layer that is furthest off the variance of a batch is {outcome.figure('variance_ratio'):.3g} times "
-            f"the running one; the smallest momentum is {outcome.figure('momentum'):.3g}",
+            "in the layer that is furthest off the variance of a batch is "
+            f"{outcome.figure('variance_ratio'):.3g} times the running one; "
+            f"the smallest momentum is {outcome.figure('momentum'):.3g}",
             None,
             outcome.figure("variance_ratio"),
             1.0,
@@ -142,6 +143,7 @@ CONDITION = Condition(
     "error",
     needs=("modes", "mode_switches", "constant_loss", "graph"),
     in_run=in_run,
+    by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,

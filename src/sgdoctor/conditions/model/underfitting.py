@@ -1,16 +1,17 @@
 """The model is too small: it cannot even memorise one batch.
 
 ## What happens
-The loss stops well above its floor, in training as in validation, and neither more epochs nor another learning rate move
-it. A linear model on a problem that is not linear (XOR, circles, a product of inputs), a hidden layer of two units, a
-code of one number in between. The model has said what it can. It is easy to take for bad labels or a bad optimizer,
-as the curve looks the same.
+The loss stops well above its floor, in training as in validation, and neither more epochs nor another learning rate
+move it. A linear model on a problem that is not linear (XOR, circles, a product of inputs), a hidden layer of two
+units, a code of one number in between. The model has said what it can. It is easy to take for bad labels or a bad
+optimizer, as the curve looks the same.
 
 ## How it is told apart
 By an experiment (`sgdoctor prove`): the first batch alone, for as many steps as the run has, at the script's learning
-rate and at ten times less and more. Where the loss hardly falls at any of them, and the narrowest place between input
-and output is a few units wide (or there is no hidden layer at all), it is capacity.
-- `uninformative-labels`: one batch is memorised by a model of some width. `lr-too-low`, `lr-too-high`: another rate does.
+rate and at ten times less and more. Where the loss hardly falls at any of them, and the narrowest place between
+input and output is a few units wide (or there is no hidden layer at all), it is capacity.
+- `uninformative-labels`: one batch is memorised by a model of some width. `lr-too-low`, `lr-too-high`: another
+  rate does.
 - `vanishing-gradients`, `dead-relu`, `missing-step`: wide enough, but gradients do not arrive or do nothing.
 - `restrictive-output`: the last activation cannot reach the targets. `missing-nonlinearity`: deep, yet linear.
 Not this: a linear model that does well, a strong bottleneck that is meant (an autoencoder whose loss falls).
@@ -118,6 +119,7 @@ CONDITION = Condition(
     "warning",
     needs=("objective", "constant_loss", "graph", "parameters"),
     in_run=in_run,
+    by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,

@@ -25,7 +25,7 @@ autograd then derives it. Keep a test beside the class:
 ## Sources
 - gradcheck, https://docs.pytorch.org/docs/stable/generated/torch.autograd.gradcheck.gradcheck.html
   [finite differences against the analytical gradient; meant for float64]
-- Extending PyTorch, https://docs.pytorch.org/docs/stable/notes/extending.html [how forward and backward belong together]
+- Extending PyTorch, https://docs.pytorch.org/docs/stable/notes/extending.html [how forward and backward belong]
 """
 
 from __future__ import annotations
@@ -68,8 +68,8 @@ def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome
     name, ratio = outcome.word("function"), outcome.figure("ratio")
     evidence = [
         Evidence(
-            f"for {outcome.figure('bad'):.0f} of {outcome.figure('smooth'):.0f} inputs that were moved, {name}.backward "
-            f"differs from the slope of its forward, by up to {outcome.figure('error'):.0%}",
+            f"for {outcome.figure('bad'):.0f} of {outcome.figure('smooth'):.0f} inputs that were moved, "
+            f"{name}.backward differs from the slope of its forward, by up to {outcome.figure('error'):.0%}",
             None,
             outcome.figure("error"),
             0.0,
@@ -104,8 +104,9 @@ CONDITION = Condition(
     "error",
     needs=("graph",),
     in_run=in_run,
+    by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,
-    explains=("vanishing-gradients", "exploding-gradients", "lr-too-low"),
+    explains=("vanishing-gradients", "exploding-gradients", "lr-too-high", "lr-too-low"),
 )

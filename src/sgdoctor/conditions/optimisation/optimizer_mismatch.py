@@ -16,7 +16,7 @@ part of that, it is the rule.
 Not this: a run that learns well and could be somewhat faster, few steps, a difference between seeds.
 
 ## Remedy
-AdamW at 1e-3 for embeddings, attention and recurrent nets; SGD with momentum 0.9 for convolutional nets with batch norm.
+AdamW at 1e-3 for embeddings, attention and recurrent nets; SGD with momentum 0.9 for conv nets with batch norm.
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -118,8 +118,10 @@ CONDITION = Condition(
     "warning",
     needs=("objective", "constant_loss", "updates", "optimizers", "features"),
     in_run=in_run,
+    by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,
     by_learning=True,
+    explains=("uninformative-labels", "lr-too-low"),
 )

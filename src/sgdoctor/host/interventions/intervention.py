@@ -129,7 +129,8 @@ class Intervention:
                 result = _deeper(depth, original, module, args, kwargs)
                 self._guarded(None, self.on_entered, module, args, kwargs, result)
                 return result
-            if derived and len(tensors) == 2 and next(module.parameters(), None) is None:
+            own = not type(module).__module__.startswith("torch.")  # torch's call its loss functions, watched there
+            if own and derived and len(tensors) == 2 and next(module.parameters(), None) is None:
                 args, kwargs = self._retarget(module, args, kwargs)
                 depth.losses += 1
                 try:
@@ -142,8 +143,6 @@ class Intervention:
 
     def _retarget(self, module: Any, args: Any, kwargs: Any) -> tuple[Any, Any]:
         """A module without parameters that takes an output and a tensor without gradient: a loss."""
-        if type(module).__module__.startswith("torch."):
-            return args, kwargs  # those call torch's loss functions
         output = next(tensor for tensor in self.tensors(args, kwargs) if tensor.requires_grad)
 
         def change(tensor: Any) -> Any:

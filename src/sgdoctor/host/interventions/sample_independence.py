@@ -24,9 +24,9 @@ class SampleIndependence(Passes):
         inputs = self.tensors(kept.args, kept.kwargs)
         data = max(inputs, key=lambda tensor: tensor.numel())
         output = self._output(kept)
-        if output is None or data.dim() < 2 and data.is_floating_point():
+        if output is None or (data.dim() < 2 and data.is_floating_point()):
             return
-        self._varies = self._varies or self._first is not None and not self._equal(self._first, data)
+        self._varies = self._varies or (self._first is not None and not self._equal(self._first, data))
         self._first = data
         row: dict[str, Any] = {
             "k": "independence",

@@ -27,7 +27,7 @@ def judge(baseline: Record, arms: dict[str, Record]) -> Outcome:
     if reason or ended is None:
         return EXPERIMENT.cannot(reason or "it trained too few steps")
     cured = ended.finite and not plain.finite
-    better = cured or math.isfinite(ended.share) and plain.share - ended.share > BETTER
+    better = cured or (math.isfinite(ended.share) and plain.share - ended.share > BETTER)
     text = f"{'yes' if better else 'no'}: the loss ends at {ended.last:.4g} in float64, at {plain.last:.4g} as it is"
     return Outcome(
         EXPERIMENT.name, QUESTION, text, {"better": float(better), "share": ended.share, "plain": plain.share}

@@ -25,7 +25,8 @@ def judge(baseline: Record, arms: dict[str, Record]) -> Outcome:
         return EXPERIMENT.cannot(next((reason for arm in arms.values() if (reason := refusal(arm))), "too few steps"))
     worst = max(found, key=lambda ended: ended.share)
     better = plain.share - worst.share > BETTER
-    text = f"{'yes' if better else 'no better'}: the loss ends at {worst.last:.4g}, from the script's own at {plain.last:.4g}"
+    word = "yes" if better else "no better"
+    text = f"{word}: the loss ends at {worst.last:.4g}, from the script's own at {plain.last:.4g}"
     return Outcome(
         EXPERIMENT.name, QUESTION, text, {"better": float(better), "share": worst.share, "plain": plain.share}
     )

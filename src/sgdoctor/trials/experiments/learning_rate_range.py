@@ -1,4 +1,4 @@
-"""Which learning rates are stable, and which goes furthest in the same steps? The script's own rate times 1e-3 to 1e2."""
+"""Which learning rates are stable, and which goes furthest in the same steps? The script's own times 1e-3 to 1e2."""
 
 from __future__ import annotations
 

@@ -107,8 +107,9 @@ def sentence(row: Row, figures: dict[str, float | str | list[float]]) -> str:
         return "it was there before the run was looked at"
     way = "the backward of " if row.get("phase") == "backward" else ""
     return (
-        f"in {way}`{figures['operation']}`{where}{layer}, at step {figures['step']:.0f} (batch {figures['batch']:.0f}): "
-        f"{figures['bad']:.0f} of {figures['of']:.0f} values, from inputs within {ranges}"
+        f"in {way}`{figures['operation']}`{where}{layer}, at step {figures['step']:.0f} "
+        f"(batch {figures['batch']:.0f}): {figures['bad']:.0f} of {figures['of']:.0f} values, "
+        f"from inputs within {ranges}"
     )
 
 
