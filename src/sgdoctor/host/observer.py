@@ -48,6 +48,8 @@ class Observer:
     loaders: Any
     loop: Any
     crash: Any
+    batches: Any
+    doors: Any
 
     def __init__(
         self,
@@ -115,6 +117,7 @@ class Observer:
         if self._stopped:
             how, status = "stopped", 0
         with self.guard("close"):
+            self.doors.on_close()
             self._flush(closing=True)
         elapsed = self.sampler.elapsed()
         row = {"k": "end", "how": how, "status": status, "steps": self.steps}
@@ -195,6 +198,7 @@ class Observer:
     def loss_called(self, name: str, original: Any, frame: FrameType, args: Any, kwargs: Any, result: Any) -> None:
         """A loss function of torch returned."""
         self.losses.on_loss(name, original, frame, args, kwargs, result)
+        self.batches.on_loss(name, frame, args, kwargs, result)
         self.tick()
 
     def loss_failed(self, name: str, args: Any, kwargs: Any) -> None:
@@ -219,6 +223,7 @@ class Observer:
             deep = True
         self.updates.before_backward()
         self.modes.before_backward()
+        self.batches.before_backward()
         self.loop.on_objective(site, value)
         begun: Begun = (None, site, 0)
         if deep and root.requires_grad:
@@ -244,7 +249,7 @@ class Observer:
     def _graph(self, root: Any, site: int | None, count: int) -> Graph | None:
         with self.timed(), self.guard("graph"):
             graph = Graph(root) if "graph" not in self._failed else None
-            for probe in ("network", "gradients", "updates") if graph is not None else ():
+            for probe in ("network", "gradients", "updates", "batches") if graph is not None else ():
                 with self.guard(probe):
                     getattr(self, probe).on_graph(graph, site, count)
             return graph
@@ -285,6 +290,7 @@ class Observer:
         self.loop.on_event("S", self.sites.of_frame(frame), self.updates.after_step(optimizer))
         self.loop.end_window()
         self.count_step()
+        self.doors.expect("step")
         self.tick()
 
     def count_step(self) -> None:
@@ -324,6 +330,7 @@ class Observer:
         self.parameters.on_module(module)
         self.loop.on_event("T" if training else "E", site)
         self.modes.on_switch(module, training, site, not any(True for _ in module.children()))
+        self.doors.expect("train" if training else "eval")
 
     def mode_layer(self, frame: FrameType, kind: str, active: bool, owner: Any, trains: bool) -> None:
         """A dropout or batch-norm function ran."""
@@ -333,6 +340,15 @@ class Observer:
     def loader_begins(self, frame: FrameType, loader: Any) -> None:
         """A pass over a DataLoader begins."""
         self.loaders.on_loader(loader, self.sites.of_frame(frame))
+        self.doors.expect("loader")
+
+    def pass_begins(self, loader: Any, iterator: Any) -> None:
+        """The iterator of that pass is there."""
+        self.batches.on_pass(loader, iterator)
+
+    def batch_loaded(self, iterator: Any, batch: Any) -> None:
+        """A loader handed a batch over."""
+        self.batches.on_batch(iterator, batch)
 
     def raised(self, error: BaseException) -> None:
         """The script ended with an exception."""
@@ -361,7 +377,7 @@ class Observer:
             self._flush_at = self._ticked + (EARLY_SECONDS if self._flushes <= EARLY_FLUSHES else FLUSH_SECONDS)
 
     def _flush(self, closing: bool = False) -> None:
-        for probe in ("loop", "updates", "modes", "loaders"):
+        for probe in ("loop", "updates", "modes", "loaders", "batches"):
             with self.guard(probe):
                 getattr(self, probe).on_flush(closing)
         elapsed = self.sampler.elapsed()

@@ -56,6 +56,15 @@ _TABLE = (
     Signal("curvature", ("sample",), "loss", "slope along a step, before and after it: `turn`", "sample"),
     Signal("stale_gradients", ("sample",), "loss/weight", "norm of the old gradient at backward: `stale`", "sample"),
     Signal("free_parameters", ("line",), "steps", "with gradient, held by no optimizer: `free`", "event"),
+    # What the loop is fed with
+    Signal("loader_batches", ("loader", "batch"), "input", "moments and marks of first batches: `batch`", "event"),
+    Signal("loader_feeds", ("loader",), "batches", "handed over, and trained on: `feed`", "event"),
+    Signal("loader_overlap", ("loader", "loader"), "samples", "the same samples in two loaders: `overlap`", "once"),
+    Signal("label_recall", ("sample", "class"), "samples", "labels, predictions, hits by class: `labels`", "sample"),
+    Signal("bad_values", ("sample",), "elements", "inputs and targets that are not finite: `bad`", "sample"),
+    Signal("norm_samples", ("sample",), "samples", "what batch norm takes its moments from: `norm`", "sample"),
+    Signal("memory", ("sample",), "bytes", "resident memory of the process: `memory`", "sample"),
+    Signal("model_inputs", ("sample",), "input", "moments of what a model is called on: `door`", "sample"),
 )
 
 SIGNALS: dict[str, Signal] = {signal.name: signal for signal in _TABLE}

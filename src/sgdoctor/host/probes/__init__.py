@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .batches import Batches
 from .crash import Crash
+from .doors import Doors
 from .gradients import Gradients
 from .loaders import Loaders
 from .loop import Loop
@@ -30,6 +32,8 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "loaders": Loaders,
     "loop": Loop,
     "crash": Crash,
+    "batches": Batches,
+    "doors": Doors,
 }
 BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs
 
