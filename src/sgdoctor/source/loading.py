@@ -94,6 +94,25 @@ def model_inputs(source: Source, file: str, line: int) -> list[Point]:
 def _is_own(module: Module, call: ast.Call) -> bool:
     """A call of an object of the script: no function of a library, no method that libraries have."""
     name = module.dotted(call.func)
-    if name.startswith("torch.") or name in ("print", "len", "range", "float", "int", "sum", "enumerate", "zip", "next"):
+    if name.startswith("torch.") or name in (
+        "print",
+        "len",
+        "range",
+        "float",
+        "int",
+        "sum",
+        "enumerate",
+        "zip",
+        "next",
+    ):
         return False
-    return name.rpartition(".")[2] not in ("append", "item", "backward", "format", "update", "write", "extend", "argmax")
+    return name.rpartition(".")[2] not in (
+        "append",
+        "item",
+        "backward",
+        "format",
+        "update",
+        "write",
+        "extend",
+        "argmax",
+    )

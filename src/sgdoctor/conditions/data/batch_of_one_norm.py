@@ -132,5 +132,12 @@ CONDITION = Condition(
     needs=("norm_samples", "graph", "exception", "objective", "loaders", "loader_feeds"),
     in_run=in_run,
     remedies=remedies,
-    explains=("batch-norm-eval-gap", "lr-too-high", "lr-too-low", "uninformative-labels", "dead-relu", "shape-mismatch"),
+    explains=(
+        "batch-norm-eval-gap",
+        "lr-too-high",
+        "lr-too-low",
+        "uninformative-labels",
+        "dead-relu",
+        "shape-mismatch",
+    ),
 )

@@ -41,7 +41,7 @@ import ast
 
 import numpy as np
 
-from ...record import Progress, Record, Site
+from ...record import Record, Site
 from ...record.feeds import Labels, labels
 from ...source import Source
 from ...source.loading import made_constant

@@ -72,7 +72,9 @@ def in_run(
         return
     text = f"all {int(seen.sum())} sampled batches hold the one target {mean[seen][0]:.6g}: standard deviation 0"
     evidence = [Evidence(text, "loss_values", 0.0)]
-    evidence.append(Evidence(f"the loss went {entry.first:.4g} -> {entry.last:.4g}; a bias can do that alone", "objective"))
+    evidence.append(
+        Evidence(f"the loss went {entry.first:.4g} -> {entry.last:.4g}; a bias can do that alone", "objective")
+    )
     yield Finding(_site(trail, loss), tuple(evidence), 0.93)
 
 

@@ -73,7 +73,11 @@ def _devices(error: Row) -> list[Evidence]:
         found = {name: tensor.get("device") for name, tensor in (frame.get("tensors") or {}).items()}
         places = ", ".join(f"{name} on {device}" for name, device in list(found.items())[:4])
         if weight and found:
-            return [Evidence(f"{frame.get('module')} has its weight on {weight.get('device')} and got {places}", "exception")]
+            return [
+                Evidence(
+                    f"{frame.get('module')} has its weight on {weight.get('device')} and got {places}", "exception"
+                )
+            ]
         if len(set(found.values())) > 1:
             return [Evidence(f"in {frame.get('function')}: {places}", "exception")]
     return []

@@ -106,9 +106,7 @@ def _pooled(rows: list[Row]) -> tuple[Column, Column]:
     return mean, np.sqrt(np.square(stds).mean(0) + np.square(means - mean).mean(0))
 
 
-def _differs(
-    before: list[Row], after: list[Row], max_ratio: float, max_shift: float
-) -> tuple[Row, str, float] | None:
+def _differs(before: list[Row], after: list[Row], max_ratio: float, max_shift: float) -> tuple[Row, str, float] | None:
     if len(before) < 4 or not after:
         return None
     mean, std = _pooled(before)

@@ -33,8 +33,6 @@ from __future__ import annotations
 
 import ast
 
-import numpy as np
-
 from ...record import Progress, Record
 from ...record.inputs import doors
 from ...source import Module, Source
@@ -84,7 +82,9 @@ Said = tuple[Module, ast.expr, str, float]
 
 def _failing(record: Record, entry: Progress, skill: float) -> list[Progress]:
     known = judged(record)
-    return [entry] if any(each.objective.number == entry.objective.number and fails(each, skill) for each in known) else []
+    return (
+        [entry] if any(each.objective.number == entry.objective.number and fails(each, skill) for each in known) else []
+    )
 
 
 def _target(entry: Progress, trail: list[Point]) -> Said | None:
@@ -155,11 +155,11 @@ def _casts(
             method = isinstance(node.func, ast.Attribute) and called.startswith("?")
             operand = node.func.value if method and isinstance(node.func, ast.Attribute) else None
             types = [*node.args, *[each.value for each in node.keywords if each.arg == "dtype"]]
-            if method and last in methods and not node.args:
+            if (method and last in methods and not node.args) or (method and last in ("astype", "to", "type") and any(_names(each) in names for each in types)):
                 found.setdefault(id(node), (point.module, node, operand))
-            elif method and last in ("astype", "to", "type") and any(_names(each) in names for each in types):
-                found.setdefault(id(node), (point.module, node, operand))
-            elif any(each.arg == "dtype" and _names(each.value) in names for each in node.keywords) or last in names[8:]:
+            elif (
+                any(each.arg == "dtype" and _names(each.value) in names for each in node.keywords) or last in names[8:]
+            ):
                 if last in ("tensor", "as_tensor", "array", "asarray") or last.endswith("Tensor"):
                     found.setdefault(id(node), (point.module, node, node.args[0] if node.args else None))
     return list(found.values())

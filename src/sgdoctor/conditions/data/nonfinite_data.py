@@ -152,8 +152,11 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             text = f"{name}.nan_to_num({module.segment(node)}, nan=0.0, posinf=0.0, neginf=0.0)"
             return [
                 Remedy(title, "advice"),
-                Remedy("put zeros (the mean of standardised columns) in their place", "changes-training",
-                       (module.replace(node, text),)),
+                Remedy(
+                    "put zeros (the mean of standardised columns) in their place",
+                    "changes-training",
+                    (module.replace(node, text),),
+                ),
             ]
     return [Remedy(title, "advice")]
 

@@ -34,8 +34,8 @@ import re
 import numpy as np
 
 from ...record import Record
-from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ...source import Source
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 
 MESSAGES = re.compile(
     r"out of memory|can't allocate memory|not enough memory|Unable to allocate|failed to allocate|"
@@ -71,7 +71,9 @@ def in_run(
         if growth is None:
             yield NotEvaluated("the process was killed, and its memory is not known")
         elif growth[1] > min_growth:
-            yield Finding(None, (Evidence("the process was killed by the system", "exception"), growth[0]), 0.7, subject=True)
+            yield Finding(
+                None, (Evidence("the process was killed by the system", "exception"), growth[0]), 0.7, subject=True
+            )
 
 
 def _growth(record: Record) -> tuple[Evidence, float] | None:
@@ -97,7 +99,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     if finding.subject is True:
         return [Remedy("keep numbers, not graphs: loss.item(), .detach(), torch.no_grad() in validation", "advice")]
     return [
-        Remedy("work in chunks: a smaller batch with gradient accumulation, x.split(...) for products of all pairs", "advice")
+        Remedy(
+            "work in chunks: a smaller batch with gradient accumulation, x.split(...) for products of all pairs",
+            "advice",
+        )
     ]
 
 

@@ -182,7 +182,9 @@ def _drawn(module: Module, name: str, before: int) -> ast.stmt | None:
             continue
         if not any(isinstance(target, ast.Name) and target.id == name for target in node.targets):
             continue
-        calls = [module.dotted(each.func).rpartition(".")[2] for each in ast.walk(node.value) if isinstance(each, ast.Call)]
+        calls = [
+            module.dotted(each.func).rpartition(".")[2] for each in ast.walk(node.value) if isinstance(each, ast.Call)
+        ]
         cut = isinstance(node.value, ast.Subscript) or any(call in DRAWS[2:] for call in calls)
         best = node if any(call in DRAWS for call in calls) and cut else None
     return best
@@ -198,7 +200,12 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     for call in module.calls("next", within=statement) if statement is not None else ():
         inner = call.args[0] if call.args else None
         loop = module.enclosing(call, ast.For, ast.While)
-        if isinstance(inner, ast.Call) and module.dotted(inner.func) == "iter" and inner.args and isinstance(loop, ast.stmt):
+        if (
+            isinstance(inner, ast.Call)
+            and module.dotted(inner.func) == "iter"
+            and inner.args
+            and isinstance(loop, ast.stmt)
+        ):
             name = "batches"
             while name in module.text:
                 name += "_"
@@ -209,7 +216,9 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             )
             return [Remedy("take the next batch of one pass after the other", "changes-training", edits)]
     if isinstance(statement, ast.Assign) and "drawn once" in str(finding.subject):
-        loop = next((n for n in ast.walk(module.tree) if isinstance(n, (ast.For, ast.While)) and _uses(n, statement)), None)
+        loop = next(
+            (n for n in ast.walk(module.tree) if isinstance(n, (ast.For, ast.While)) and _uses(n, statement)), None
+        )
         if loop is not None and loop.body and statement.lineno == statement.end_lineno:
             edits = (module.insert_before(loop.body[0], module.segment(statement)), module.delete(statement))
             return [Remedy("draw new indices in every step", "changes-training", edits)]

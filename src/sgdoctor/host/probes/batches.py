@@ -35,7 +35,15 @@ class Feed:
 class Batches:
     """Rows `batch` and `feed` by loader, `overlap` of two, `labels` by loss, `bad`, `norm` and `memory`."""
 
-    SIGNALS = ("loader_batches", "loader_feeds", "loader_overlap", "label_recall", "bad_values", "norm_samples", "memory")
+    SIGNALS = (
+        "loader_batches",
+        "loader_feeds",
+        "loader_overlap",
+        "label_recall",
+        "bad_values",
+        "norm_samples",
+        "memory",
+    )
 
     def __init__(self, observer: Any) -> None:
         self._observer = observer
@@ -195,9 +203,7 @@ class Batches:
             self._measure_norms(graph, site, count)
             self._measure_memory()
 
-    def _look_for_bad(
-        self, graph: Graph, value: Any, where: str, axis: int, param: Any, site: Any, count: int
-    ) -> None:
+    def _look_for_bad(self, graph: Graph, value: Any, where: str, axis: int, param: Any, site: Any, count: int) -> None:
         if self._bad >= MAX_BAD or value.numel() == 0 or value.dim() == 0:
             return
         bad = ~value.isfinite()
