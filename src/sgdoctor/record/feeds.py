@@ -61,12 +61,27 @@ def loaders(record: Record) -> list[Loader]:
     return [loader for loader in found if loader.batches]
 
 
+def targets(record: Record, site: Any) -> tuple[Column, Column]:
+    """(means, standard deviations) of the targets of training at a line, spread over the whole run."""
+    means, stds = [], []
+    for row in record.rows("labels", grad=True, site=site):
+        counts = numbers(row.get("counts"))
+        ids = np.arange(len(counts))
+        mean = float((counts * ids).sum() / counts.sum()) if counts.sum() > 0 else number(row.get("mean"))
+        spread = float((counts * np.square(ids - mean)).sum() / counts.sum()) if counts.sum() > 0 else np.nan
+        means.append(mean)
+        stds.append(float(np.sqrt(spread)) if np.isfinite(spread) else number(row.get("std")))
+    return np.array(means, dtype=np.float64), np.array(stds, dtype=np.float64)
+
+
 class Labels:
     """Labels at one line of a loss, and what was predicted, one row a sample."""
 
     def __init__(self, rows: Rows) -> None:
         columns: list[tuple[Column, Column, Column]] = []
         for row in rows:
+            if "counts" not in row:
+                continue
             columns.append((numbers(row.get("counts")), numbers(row.get("predicted")), numbers(row.get("hits"))))
         width = max((len(counts) for counts, _, _ in columns), default=0)
         kept = [each for each in columns if all(len(part) == width for part in each)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 
 from .flow import Point, Trail
+from .loss import CONVERSIONS, maker
 from .module import Module, Source
 
 LOADERS = ("DataLoader", "torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader")
@@ -116,3 +117,17 @@ def _is_own(module: Module, call: ast.Call) -> bool:
         "extend",
         "argmax",
     )
+
+
+def origin(trail: list[Point]) -> Point | None:
+    """Where the numbers on a trail become tensors; behind what a dataset returns, where it computes them."""
+    for point in trail:
+        if isinstance(point.node, ast.Call):
+            name = point.module.dotted(point.node.func).rpartition(".")[2]
+            if name in CONVERSIONS and name != "TensorDataset":
+                return point
+    for index, point in enumerate(trail):
+        if isinstance(point.node, ast.Tuple) and isinstance(point.module.parents.get(point.node), ast.Return):
+            made = [later for later in trail[index + 1 :] if isinstance(later.node, (ast.Call, ast.Compare, ast.BinOp))]
+            return made[0] if made else point
+    return maker(trail)

@@ -41,13 +41,13 @@ import ast
 
 import numpy as np
 
-from ...record import Record, Site
+from ...record import Progress, Record, Site
 from ...record.feeds import Labels, labels
 from ...source import Source
 from ...source.loading import made_constant
 from ...source.loss import trails
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import judged, loss_site, site_at
+from ..questions import judged, loss_site, site_at, standing
 
 MAKERS = ("torch.nn.CrossEntropyLoss", "torch.nn.BCEWithLogitsLoss", "torch.nn.BCELoss", "torch.nn.NLLLoss")
 
@@ -76,7 +76,7 @@ def in_run(
             continue
         rows = found.get(call.get("site"))
         shape = (call.get("output") or {}).get("shape") or []
-        if rows is None or len(rows) < 4 or len(shape) > 2 or not entry.gap > min_gap:
+        if rows is None or len(rows) < 4 or len(shape) > 2 or not _says(entry, min_gap):
             continue
         said = _collapsed(rows.late(), min_ratio, max_recall, min_right, min_minority, max_classes)
         loss = loss_site(record, entry)
@@ -88,16 +88,21 @@ def in_run(
             (
                 Evidence(text, "label_recall", recall, 1.0),
                 Evidence(
-                    f"the loss is {entry.gap:.3f} baselines worse on permuted targets: the outputs do say something",
-                    "permuted_loss",
-                    entry.gap,
-                    0.0,
+                    f"the {standing(entry)}: the outputs do say something, and a low loss hides the rest",
+                    "objective",
+                    entry.last,
+                    entry.baseline,
                 ),
             ),
             0.85,
             subject=str(call.get("fn")),
         )
         return
+
+
+def _says(entry: Progress, min_gap: float) -> bool:
+    """Whether the loss is better than a constant's, or than on permuted targets: else nothing is learnt at all."""
+    return bool(entry.skill > 2 * min_gap or entry.gap > min_gap)
 
 
 def _collapsed(

@@ -32,13 +32,16 @@ Look at two samples side by side, raw and as the model gets them, and go back to
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 
 from ...record import Progress, Record, Site
 from ...record.inputs import Door, doors
+from ...record.record import number
 from ...source import Source
-from ...source.loading import made_constant
-from ...source.loss import maker, trails
+from ...source.loading import made_constant, origin
+from ...source.loss import trails
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, loss_site, site_of, standing
 
@@ -65,12 +68,13 @@ def in_run(
         if len(record.rows("features", site=entry.objective.number)) < min_rows or _full_batch_of_one(record, entry):
             continue
         shares = [_dead(door) for door in found]
+        alike = _alike(record)
         # Every door must be dead: a recurrent net's zero start stands beside the sequence, which varies.
-        if min(shares) < min_share or any(row.get("indices") for row in record.rows("features")):
+        if (min(shares) < min_share and alike is None) or any(row.get("indices") for row in record.rows("features")):
             continue
         loss = loss_site(record, entry)
         trail = trails(source, loss.file, loss.line)[0] if loss is not None else []
-        if made_constant(trail[-1:]):
+        if made_constant([point for point in trail[-1:] if not isinstance(point.node, ast.Constant)]):
             continue
         door = found[0]
         dead = round(shares[0] * len(door.std))
@@ -79,6 +83,8 @@ def in_run(
             f"{dead} of {len(door.std)} columns of what reaches {door.layer or 'the first layer'} have the same value in "
             f"every sample (on average {mean:.4g})"
         )
+        if min(shares) < min_share:
+            text = f"all samples of each of {alike} sampled batches are the same, place by place"
         yield Finding(
             _site(source, loss),
             (
@@ -98,6 +104,14 @@ def _dead(door: Door) -> float:
     return float((std <= TINY * np.maximum(rms, 1e-30)).mean())
 
 
+def _alike(record: Record) -> int | None:
+    """The number of sampled batches in training, where the samples of each are equal to each other."""
+    rows = [row for row in record.rows("door", training=True, grad=True, place=0) if "apart" in row]
+    known = [(number(row.get("apart")), abs(number(row.get("mean"))) + number(row.get("std"))) for row in rows]
+    same = len(known) >= 4 and all(apart <= TINY * max(size, 1e-30) for apart, size in known)
+    return len(known) if same else None
+
+
 def _full_batch_of_one(record: Record, entry: Progress) -> bool:
     """A single sample has no spread to show."""
     shapes = [row.get("shape") or [] for row in record.rows("features", site=entry.objective.number)]
@@ -107,7 +121,7 @@ def _full_batch_of_one(record: Record, entry: Progress) -> bool:
 def _site(source: Source, loss: Site | None) -> Site | None:
     if loss is None:
         return None
-    made = maker(trails(source, loss.file, loss.line)[0])
+    made = origin(trails(source, loss.file, loss.line)[0])
     return site_of(made) if made is not None else loss
 
 
@@ -120,7 +134,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 CONDITION = Condition(
     "constant-feature",
     "error",
-    needs=("features", "objective", "loss_values", "constant_loss"),
+    needs=("features", "model_inputs", "objective", "loss_values", "constant_loss"),
     in_run=in_run,
     remedies=remedies,
     structural=True,

@@ -36,8 +36,8 @@ from ...record import Progress, Record, Site
 from ...record.feeds import loaders
 from ...source import Source
 from ...source.flow import Point
-from ...source.loading import made_constant
-from ...source.loss import maker, trails
+from ...source.loading import made_constant, origin
+from ...source.loss import trails
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import loss_site, site_of
 
@@ -96,7 +96,7 @@ def _loaded(record: Record, value: float) -> bool:
 
 def _site(trail: list[Point], loss: Site | None) -> Site | None:
     """Where the labels are computed, as far back as can be followed; else where they become tensors."""
-    made = maker(trail)
+    made = origin(trail)
     return site_of(made) if made is not None else loss
 
 

@@ -38,8 +38,7 @@ import numpy as np
 from ...record import Record, Row, Site
 from ...record.record import Column, number, numbers
 from ...source import Module, Source
-from ...source.loading import model_inputs
-from ...source.loss import maker
+from ...source.loading import model_inputs, origin
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of
 
@@ -138,7 +137,7 @@ def _site(source: Source, site: Site | None) -> Site | None:
     """Where the inputs of the evaluation become tensors; else where the model is called on them."""
     if site is None:
         return None
-    made = maker(model_inputs(source, site.file, site.line))
+    made = origin(model_inputs(source, site.file, site.line))
     return site_of(made) if made is not None else site
 
 

@@ -155,7 +155,9 @@ def _casts(
             method = isinstance(node.func, ast.Attribute) and called.startswith("?")
             operand = node.func.value if method and isinstance(node.func, ast.Attribute) else None
             types = [*node.args, *[each.value for each in node.keywords if each.arg == "dtype"]]
-            if (method and last in methods and not node.args) or (method and last in ("astype", "to", "type") and any(_names(each) in names for each in types)):
+            if (method and last in methods and not node.args) or (
+                method and last in ("astype", "to", "type") and any(_names(each) in names for each in types)
+            ):
                 found.setdefault(id(node), (point.module, node, operand))
             elif (
                 any(each.arg == "dtype" and _names(each.value) in names for each in node.keywords) or last in names[8:]

@@ -42,7 +42,8 @@ from ...record import Record, Row, Site
 from ...record.record import Objective
 from ...source import Source
 from ...source.flow import Point
-from ...source.loss import CONVERSIONS, maker, trails
+from ...source.loading import origin
+from ...source.loss import CONVERSIONS, trails
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import layer_name, loss_site, site_of
 
@@ -111,7 +112,7 @@ def _site(record: Record, source: Source, objective: Objective, target: bool) ->
         return None
     trail = trails(source, line.file, line.line)[1 if target else 0]
     born = next((point for point in trail if _gives_birth(point)), None)
-    made = born or maker(trail)
+    made = born or origin(trail)
     return site_of(made) if made is not None else line
 
 

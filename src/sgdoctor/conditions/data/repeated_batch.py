@@ -37,7 +37,7 @@ import ast
 import numpy as np
 
 from ...record import Progress, Record, Site
-from ...record.feeds import Loader, loaders
+from ...record.feeds import Loader, loaders, targets
 from ...record.record import numbers
 from ...source import Module, Source
 from ...source.flow import Point
@@ -97,19 +97,19 @@ def _restarted(loader: Loader, min_steps: int) -> str | None:
 def _fetched_once(record: Record, loader: Loader, entry: Progress, known: list[Loader]) -> str | None:
     """One batch taken before the loop, and trained on again and again."""
     length = loader.length
-    if length is None or length < 2 or loader.batches != 1 or not loader.backed or not _same_targets(entry):
+    if length is None or length < 2 or loader.batches != 1 or not loader.backed or not _same_targets(record, entry):
         return None
     if any(other.trained and other.number != loader.number for other in known):
         return None
     return f"one batch of the loader's {length} was taken, and all {entry.count} steps were made on it"
 
 
-def _same_targets(entry: Progress) -> bool:
-    samples = entry.samples
-    columns = [samples.column(f"target.{name}") for name in ("mean", "std", "min", "max")]
-    if len(samples) < 6 or any(not np.isfinite(column).all() for column in columns):
+def _same_targets(record: Record, entry: Progress) -> bool:
+    call = record.calls.get(entry.call) if entry.call is not None else None
+    mean, std = targets(record, (call or {}).get("site"))
+    if len(mean) < 8 or not (np.isfinite(mean) & np.isfinite(std)).all():
         return False
-    return all(len(set(column)) == 1 for column in columns) and bool(columns[1][0] > 0)
+    return len(set(mean)) == 1 and len(set(std)) == 1 and bool(std[0] > 0)
 
 
 def _same_inputs(record: Record, entry: Progress) -> bool:
@@ -122,12 +122,12 @@ def _same_inputs(record: Record, entry: Progress) -> bool:
 def _by_hand(record: Record, source: Source, entry: Progress) -> Answer:
     """A slice that does not move, or indices drawn before the loop."""
     loss = loss_site(record, entry)
-    if loss is None or not _same_targets(entry) or not _same_inputs(record, entry):
+    if loss is None or not _same_targets(record, entry) or not _same_inputs(record, entry):
         return
-    outputs, targets = trails(source, loss.file, loss.line)
+    outputs, compared = trails(source, loss.file, loss.line)
     backward = entry.objective.site or loss
     called = model_inputs(source, backward.file, backward.line) if not outputs else []
-    for point in [*targets, *outputs, *called]:
+    for point in [*compared, *outputs, *called]:
         found = _fixed_index(point, loss)
         if found is not None:
             place, text = found
@@ -235,7 +235,7 @@ def _uses(loop: ast.AST, statement: ast.Assign) -> bool:
 CONDITION = Condition(
     "repeated-batch",
     "error",
-    needs=("loader_batches", "loader_feeds", "loaders", "loss_values", "features", "objective"),
+    needs=("loader_batches", "loader_feeds", "loaders", "loss_values", "features", "objective", "label_recall"),
     in_run=in_run,
     remedies=remedies,
     explains=("overfitting", "class-imbalance", "constant-lr-plateau"),

@@ -38,7 +38,7 @@ import ast
 import numpy as np
 
 from ...record import Progress, Record, Site
-from ...record.feeds import Labels, Loader, entropy, labels, loaders
+from ...record.feeds import Labels, Loader, entropy, labels, loaders, targets
 from ...source import Source
 from ...source.flow import Point
 from ...source.loading import keyword, loader_call, loader_calls, made_constant
@@ -72,11 +72,11 @@ def in_run(
         if call is None or loss is None or len(entry.objective.calls) > 1:
             continue
         rows = found.get(call.get("site"))
-        said = _sorted_labels(rows, max_ratio, min_batch) if rows is not None else None
+        said = _sorted_labels(rows, max_ratio, min_batch) if rows is not None and len(rows) else None
         if said is not None:
             harm = _harm(record, entry)
         else:
-            said = _sorted_targets(entry, min_between) if rows is None else None
+            said = _sorted_targets(record, entry, min_between) if rows is None or not len(rows) else None
             harm = _poor(record, entry) if said is not None else None
         if said is None or harm is None or made_constant(trails(source, loss.file, loss.line)[1]):
             continue
@@ -106,8 +106,9 @@ def _sorted_labels(rows: Labels, max_ratio: float, min_batch: float) -> Evidence
     )
 
 
-def _sorted_targets(entry: Progress, min_between: float) -> Evidence | None:
-    mean, std = entry.samples.column("target.mean"), entry.samples.column("target.std")
+def _sorted_targets(record: Record, entry: Progress, min_between: float) -> Evidence | None:
+    call = record.calls.get(entry.call) if entry.call is not None else None
+    mean, std = targets(record, (call or {}).get("site"))
     seen = np.isfinite(mean) & np.isfinite(std)
     mean, std = mean[seen], std[seen]
     if len(mean) < 10 or len(set(mean)) < 4:

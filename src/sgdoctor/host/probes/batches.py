@@ -17,6 +17,8 @@ MAX_CLASSES = 200
 MAX_BAD = 40  # places with a value that is not finite, in one record
 PASSES = 6  # passes of a loader whose first batches are described
 FIRST = 3  # batches described of such a pass
+DENSE = 4  # labels of the first calls at a line are always looked at
+SPACING = 1.16  # then each look is at least this factor later than the last
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
 CLASS_INDEX = ("cross_entropy", "nll_loss")
 PAGE = 4096
@@ -55,6 +57,8 @@ class Batches:
         self._overlaps: dict[tuple[int, int], int] = {}
         self._bad = 0
         self._weights: dict[int, Any] = {}
+        self._schedules: dict[Any, list[int]] = {}  # (line, with gradient) -> calls, calls to go beyond
+        self._memory = [0, 0]
         self._norms: dict[Any, tuple[int, ...]] = {}
 
     # -- loaders ---------------------------------------------------------------------------------------------
@@ -130,7 +134,7 @@ class Batches:
         if weights is None:
             counting = torch.arange(1, width + 1, dtype=torch.int64, device="cpu")
             weights = self._weights[width] = counting * 2654435761 + counting * counting * 40503
-        return (flat.long() * weights).sum(1).tolist()  # type: ignore[no-any-return]
+        return (flat.long() * weights).sum(1).tolist()
 
     # -- the loss --------------------------------------------------------------------------------------------
 
@@ -143,17 +147,24 @@ class Batches:
             return
         self._target = weakref.ref(target)
         classes = name in CLASS_INDEX
-        if not classes and name not in BINARY:
-            return
         site = self._observer.sites.of_frame(frame)
         graded = result.requires_grad
-        if self._observer.look_due(("labels", site, graded)):
-            with self._observer.timed(), self._torch.no_grad():
+        schedule = self._schedules.setdefault((site, graded), [0, 0])
+        schedule[0] += 1
+        if schedule[0] <= schedule[1] or self._torch._C._len_torch_dispatch_stack():
+            return
+        # Late labels are what decides, so the budget has no say; there are few samples: 15 of each tenfold of steps.
+        schedule[1] = int(schedule[0] * SPACING) if schedule[0] > DENSE else schedule[0]
+        with self._observer.timed(), self._torch.no_grad():
+            row = {"k": "labels", "site": site, "n": schedule[0] - 1, "step": self._observer.steps, "grad": graded}
+            described = None
+            if classes or name in BINARY:
                 described = self._recall(classes, name, output.detach(), target.detach())
-                if described is not None:
-                    n = self._observer.sampler.count(("labels", site, graded)) - 1
-                    row = {"k": "labels", "site": site, "n": n, "step": self._observer.steps, "grad": graded}
-                    self._observer.write({**row, **described})
+            if described is None and target.is_floating_point() and target.numel():
+                values = target.detach().reshape(-1)[:MAX_VALUES].double()
+                described = {"mean": values.mean(), "std": values.std(unbiased=False), "size": values.numel()}
+            if described is not None:
+                self._observer.write({**row, **described})
 
     def _recall(self, classes: bool, name: str, output: Any, target: Any) -> dict[str, Any] | None:
         torch = self._torch
@@ -201,7 +212,6 @@ class Batches:
             if target is not None and target.is_floating_point():
                 self._look_for_bad(graph, target.detach(), "target", -1, None, site, count)
             self._measure_norms(graph, site, count)
-            self._measure_memory()
 
     def _look_for_bad(self, graph: Graph, value: Any, where: str, axis: int, param: Any, site: Any, count: int) -> None:
         if self._bad >= MAX_BAD or value.numel() == 0 or value.dim() == 0:
@@ -250,19 +260,23 @@ class Batches:
             self._observer.write({**row, "samples": fewest[0], "values": fewest[1]})
 
     def _measure_memory(self) -> None:
-        if self._observer.look_due(("memory",)):
-            try:
-                with open("/proc/self/statm", "rb") as file:
-                    pages = int(file.read().split()[1])
-            except (OSError, ValueError, IndexError):
-                return
-            page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else PAGE
-            self._observer.write({"k": "memory", "step": self._observer.steps, "resident": pages * page})
+        self._memory[0] += 1
+        if self._memory[0] <= self._memory[1]:
+            return
+        self._memory[1] = int(self._memory[0] * SPACING)
+        try:
+            with open("/proc/self/statm", "rb") as file:
+                pages = int(file.read().split()[1])
+        except (OSError, ValueError, IndexError):
+            return
+        page = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else PAGE
+        self._observer.write({"k": "memory", "step": self._observer.steps, "resident": pages * page})
 
     # -- time ------------------------------------------------------------------------------------------------
 
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""
+        self._measure_memory()
         feeds = [feed for _, feed in self._feeds.values()]
         for feed in feeds:
             if feed.batches > feed.written and (closing or feed.batches >= feed.written * 1.25 + 1):

@@ -75,6 +75,10 @@ class Doors:
         facts.update(mean=values.mean(), std=values.std(unbiased=False), min=values.min(), max=values.max())
         facts["fraction"] = (values != values.round()).double().mean()
         facts["nonfinite"] = (~values.isfinite()).sum()
+        if value.is_floating_point() and value.dim() >= 2 and value.shape[0] > 1:
+            # How far samples are from each other, place by place: zero where all of them are the same.
+            few = value[:64].reshape(min(64, value.shape[0]), -1)[:, :4096].double()
+            facts["apart"] = few.std(0, unbiased=False).square().mean().sqrt()
         if value.is_floating_point() and value.dim() == 2 and value.shape[1] <= MAX_COLUMNS:
             rows = value[:4096].double()
             facts.update(means=rows.mean(0), stds=rows.std(0, unbiased=False))
