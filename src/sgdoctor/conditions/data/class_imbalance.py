@@ -151,10 +151,11 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         shares = [float(word.rstrip("%")) for word in figures if word.endswith("%")]
         torch = next((name for name, path in module.names.items() if path == "torch"), None)
         for node in ast.walk(statement):
-            if isinstance(node, ast.Call) and module.dotted(node.func) in MAKERS and torch and len(shares) == 2:
-                if not node.args and not node.keywords and figures[1] == "1" and shares[0] > 0:
-                    text = f"{module.segment(node.func)}(pos_weight={torch}.tensor({shares[1] / shares[0]:.1f}))"
-                    edits.append(module.replace(node, text))
+            if not isinstance(node, ast.Call) or module.dotted(node.func) not in MAKERS or node.args or node.keywords:
+                continue
+            if torch and len(shares) == 2 and figures[1] == "1" and shares[0] > 0:
+                text = f"{module.segment(node.func)}(pos_weight={torch}.tensor({shares[1] / shares[0]:.1f}))"
+                edits.append(module.replace(node, text))
     return [Remedy(title, "changes-training", tuple(edits)), Remedy(sampler, "advice")]
 
 

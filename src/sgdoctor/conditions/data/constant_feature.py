@@ -80,8 +80,8 @@ def in_run(
         dead = round(shares[0] * len(door.std))
         mean = float(np.nanmean(door.mean)) if len(door.mean) else float("nan")
         text = (
-            f"{dead} of {len(door.std)} columns of what reaches {door.layer or 'the first layer'} have the same value in "
-            f"every sample (on average {mean:.4g})"
+            f"{dead} of {len(door.std)} columns of what reaches {door.layer or 'the first layer'} have the same value "
+            f"in every sample (on average {mean:.4g})"
         )
         if min(shares) < min_share:
             text = f"all samples of each of {alike} sampled batches are the same, place by place"

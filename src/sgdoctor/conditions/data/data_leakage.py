@@ -2,7 +2,8 @@
 
 ## What happens
 The validation score is better than the model: samples were copied before the split (oversampling, augmentation on disk,
-several rows of one patient), the validation set is a slice of the training set, or a scaler, an imputer or a selection of
+several rows of one patient), the validation set is a slice of the training set, or a scaler, an imputer or a selection
+of
 features was fitted to all of the data first. Selecting features by their correlation with the labels, on all the data,
 makes a good score out of pure noise. The truth comes with the first new data.
 
@@ -82,8 +83,8 @@ def in_run(
 def _shared(row: Row, trained: Loader, held: Loader) -> Evidence:
     shared, of = int(row.get("shared") or 0), int(row.get("of") or 1)
     text = (
-        f"{shared} of {of} samples of the evaluation loader ({shared / of:.0%}) are, bit by bit, among the {row.get('rows')} "
-        "that were seen of the training loader's"
+        f"{shared} of {of} samples of the evaluation loader ({shared / of:.0%}) are, bit by bit, among the "
+        f"{row.get('rows')} that were seen of the training loader's"
     )
     return Evidence(text, "loader_overlap", shared / of, 0.0)
 
@@ -132,9 +133,10 @@ def _learns(module: Module, node: ast.expr) -> bool:
         return module.dotted(node.func).startswith(kinds) and "Encoder" not in module.dotted(node.func)
     text = module.segment(node)
     for found in ast.walk(module.tree):
-        if isinstance(found, ast.Assign) and any(module.segment(target) == text for target in found.targets):
-            if isinstance(found.value, ast.Call) and _learns(module, found.value):
-                return True
+        if not isinstance(found, ast.Assign) or not isinstance(found.value, ast.Call):
+            continue
+        if any(module.segment(target) == text for target in found.targets) and _learns(module, found.value):
+            return True
     return False
 
 

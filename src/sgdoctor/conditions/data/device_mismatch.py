@@ -1,10 +1,13 @@
 """Tensors that meet in one operation live on different devices.
 
 ## What happens
-The model was moved and the batch was not, or a tensor was made inside `forward` on the default device, or the module was
+The model was moved and the batch was not, or a tensor was made inside `forward` on the default device, or the module
+was
 moved but keeps a plain tensor as an attribute, which `.to()` does not see; or a model that was built on the "meta"
-device, which holds shapes only, was never given its memory. torch raises: "Expected all tensors to be on the same device",
-"Tensor on device cpu is not on the expected device", "Cannot copy out of meta tensor". The line of the traceback is where
+device, which holds shapes only, was never given its memory. torch raises: "Expected all tensors to be on the same
+device",
+"Tensor on device cpu is not on the expected device", "Cannot copy out of meta tensor". The line of the traceback is
+where
 they meet; the one to change is where the stray one was made.
 
 ## How it is told apart
@@ -94,9 +97,10 @@ def _site(source: Source, crashed: Site | None, text: str) -> Site | None:
                 if call.args and isinstance(call.args[0], ast.Constant) and call.args[0].value == "meta":
                     return site_at(other, call)
             for node in ast.walk(other.tree):
-                if isinstance(node, ast.keyword) and node.arg == "device" and isinstance(node.value, ast.Constant):
-                    if node.value.value == "meta":
-                        return site_at(other, node.value)
+                if not isinstance(node, ast.keyword) or not isinstance(node.value, ast.Constant):
+                    continue
+                if str(node.arg).endswith("device") and node.value.value == "meta":
+                    return site_at(other, node.value)
     outputs, targets = trails(source, crashed.file, crashed.line)
     names = ("zeros", "ones", "rand", "randn", "arange", "tensor", "full", "eye", "empty")
     function = module.function_at(crashed.line)

@@ -4,7 +4,8 @@
 A data set that keeps a random generator of its own (`self.rng = np.random.default_rng(0)`) is copied into each worker
 with the generator's state: all of them draw the same crops, flips and noise, sample by sample. As the workers are
 started anew for each pass from the copy in the main process, which never draws, the next epoch repeats the first. Ten
-epochs of augmentation are then one fixed set of augmented samples, with a few of them in several copies, and the network
+epochs of augmentation are then one fixed set of augmented samples, with a few of them in several copies, and the
+network
 overfits as if there were no augmentation. Nothing in the loss curve says so.
 
 ## How it is told apart

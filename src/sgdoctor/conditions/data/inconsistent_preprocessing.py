@@ -3,7 +3,8 @@
 ## What happens
 The model is trained on standardised inputs and evaluated on raw ones, or the pixels are divided by 255 in one of two
 data sets, or the scaler is fitted anew on the validation data. Weights that suit one scale meet another: training looks
-perfect, the evaluation loss is huge from the first epoch, and accuracy is near chance. It is read as overfitting or as a
+perfect, the evaluation loss is huge from the first epoch, and accuracy is near chance. It is read as overfitting or as
+a
 batch-norm problem, and cannot be cured by regularisation.
 
 ## How it is told apart
@@ -126,8 +127,8 @@ def _differs(before: list[Row], after: list[Row], max_ratio: float, max_shift: f
         pick = int(np.flatnonzero(alive)[np.argmin(np.abs(ratios - ratio) + np.abs(shifts - shift))])
         which = f"column {pick} of the inputs" if len(mean) > 1 else "the input"
         text = (
-            f"in training {which} has mean {mean[pick]:.4g} and std {std[pick]:.4g}, in evaluation {found_mean[pick]:.4g} "
-            f"and {found_std[pick]:.4g}"
+            f"in training {which} has mean {mean[pick]:.4g} and std {std[pick]:.4g}, in evaluation "
+            f"{found_mean[pick]:.4g} and {found_std[pick]:.4g}"
         )
         return row, text, max(ratio, shift)
     return None
@@ -170,9 +171,11 @@ def _one_kind(first: str, last: str) -> bool:
 def _is_scaler(module: Module, node: ast.expr) -> bool:
     text = module.segment(node)
     for found in ast.walk(module.tree):
-        if isinstance(found, ast.Assign) and any(module.segment(target) == text for target in found.targets):
-            if isinstance(found.value, ast.Call) and "preprocessing" in module.dotted(found.value.func):
-                return True
+        if not isinstance(found, ast.Assign) or not isinstance(found.value, ast.Call):
+            continue
+        named = any(module.segment(target) == text for target in found.targets)
+        if named and "preprocessing" in module.dotted(found.value.func):
+            return True
     return False
 
 

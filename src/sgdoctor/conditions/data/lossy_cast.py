@@ -162,7 +162,8 @@ def _casts(
             elif (
                 any(each.arg == "dtype" and _names(each.value) in names for each in node.keywords) or last in names[8:]
             ):
-                if last in ("tensor", "as_tensor", "array", "asarray") or last.endswith("Tensor"):
+                makes = last in ("tensor", "as_tensor", "array", "asarray") or last.endswith("Tensor")
+                if makes:
                     found.setdefault(id(node), (point.module, node, node.args[0] if node.args else None))
     return list(found.values())
 

@@ -1,7 +1,8 @@
 """Memory ran out.
 
 ## What happens
-An allocation fails: "CUDA out of memory", "DefaultCPUAllocator: can't allocate memory", a NumPy "Unable to allocate"; or
+An allocation fails: "CUDA out of memory", "DefaultCPUAllocator: can't allocate memory", a NumPy "Unable to allocate";
+or
 the system kills the process, with exit status 137 and no word at all. Three causes, and three remedies: one tensor that
 is too large by itself, most often a product of the whole data with itself; a batch whose activations do not fit; or a
 little more kept at every step (losses with their graph, predictions of a validation without `no_grad`), until it fails

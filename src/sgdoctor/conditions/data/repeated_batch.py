@@ -10,7 +10,8 @@ beautifully, to zero, as one batch is soon memorised; validation stays poor, and
 Decided on fingerprints of the batches, and on how many batches the loader (or how many rows the data) would have had.
 - `overfitting`: every sample is seen, again and again; `unshuffled-data`: all are seen, in a bad order.
 - `batch-larger-than-data`: the one batch holds all the data. `constant-feature`: samples are alike within the batch.
-Not this: `next(iter(loader))` of a loader that shuffles, which draws another batch each time; training on the whole data
+Not this: `next(iter(loader))` of a loader that shuffles, which draws another batch each time; training on the whole
+data
 at once; one batch fetched before the loop to see whether the model can memorise it, with no validation beside it.
 
 ## Remedy

@@ -144,8 +144,8 @@ def _peak(entry: Progress) -> Evidence | None:
     if peak < 1.2 * entry.baseline * entry.scale:
         return None
     return Evidence(
-        f"late in the run the loss still jumps from {low:.4g} to {peak:.4g}, above the {entry.baseline:.4g} of the best "
-        "constant output: each class is learnt and forgotten in turn",
+        f"late in the run the loss still jumps from {low:.4g} to {peak:.4g}, above the {entry.baseline:.4g} of the "
+        "best constant output: each class is learnt and forgotten in turn",
         "objective",
         peak,
         entry.baseline,
