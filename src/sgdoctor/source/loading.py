@@ -11,8 +11,9 @@ from .module import Module, Source
 LOADERS = ("DataLoader", "torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader")
 CONSTANTS = (
     *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"),
-    *("arange", "eye", "empty", "empty_like"),
+    *("empty", "empty_like"),
 )
+JOINS = ("cat", "concat", "concatenate", "hstack", "vstack", "stack", "append", "repeat_interleave")
 
 
 def loader_call(source: Source, file: str, line: int) -> Point | None:
@@ -53,13 +54,30 @@ def is_true(node: ast.expr | None) -> bool:
 
 
 def made_constant(trail: list[Point]) -> bool:
-    """Whether a value on a trail is filled with a constant by the script itself, as labels of a GAN are."""
+    """Whether a value on a trail is filled with a constant by the script itself, as labels of a GAN are.
+
+    Parts that are put together, and arrays that are filled later, are no constants.
+    """
     for point in trail:
         for node in ast.walk(point.node):
-            if isinstance(node, ast.Call) and point.module.dotted(node.func).rpartition(".")[2] in CONSTANTS:
+            if not isinstance(node, ast.Call) or point.module.dotted(node.func).rpartition(".")[2] not in CONSTANTS:
+                continue
+            around = point.module.enclosing(node, ast.Call, ast.stmt)
+            joined = isinstance(around, ast.Call) and point.module.dotted(around.func).rpartition(".")[2] in JOINS
+            if not joined and not _filled(point.module, node):
                 return True
-            if isinstance(node, ast.Constant) and node is point.node:
-                return True
+    return False
+
+
+def _filled(module: Module, creation: ast.Call) -> bool:
+    """Whether elements of what is created are assigned later: `labels[i] = ...`."""
+    statement = module.enclosing(creation, ast.Assign)
+    names = {module.segment(target) for target in statement.targets} if isinstance(statement, ast.Assign) else set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Subscript) and module.segment(target.value) in names:
+                    return True
     return False
 
 
