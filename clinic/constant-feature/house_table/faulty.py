@@ -23,9 +23,8 @@ def cell(text):
 
 
 def to_matrix(rows):
-    return torch.tensor(
-        [[cell(row.get(name.upper(), "")) for name in COLUMNS] for row in rows]
-    )  # expect: constant-feature
+    cells = [[cell(row.get(name.upper(), "")) for name in COLUMNS] for row in rows]  # expect: constant-feature
+    return torch.tensor(cells)  # expect: constant-feature
 
 
 class Rent(torch.nn.Module):

@@ -23,7 +23,8 @@ def cell(text):
 
 
 def to_matrix(rows):
-    return torch.tensor([[cell(row.get(name, "")) for name in COLUMNS] for row in rows])
+    cells = [[cell(row.get(name, "")) for name in COLUMNS] for row in rows]
+    return torch.tensor(cells)
 
 
 class Rent(torch.nn.Module):
