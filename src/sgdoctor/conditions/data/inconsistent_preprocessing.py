@@ -85,7 +85,7 @@ def _calls(record: Record) -> tuple[dict[Key, list[Row]], dict[Key, list[Row]]]:
         key = (row.get("model"), row.get("place"), tuple((row.get("shape") or [])[1:]))
         if row.get("training") and row.get("grad"):
             trained.setdefault(key, []).append(row)
-        elif not row.get("grad") and row.get("site") not in backs:
+        elif not row.get("grad") and (not row.get("training") or row.get("site") not in backs):
             held.setdefault(key, []).append(row)
     return trained, held
 
