@@ -22,10 +22,10 @@ FLUSH_SECONDS = 0.15  # rows wait at most this long for the next event (the prom
 EARLY_SECONDS = 0.02  # and less at first: a script killed after a blink still leaves something to read
 EARLY_FLUSHES = 50
 # Probes that are given each sampled graph, and those that hold counts back until rows are handed over.
-AT_GRAPH = ("network", "gradients", "updates", "arguments", "pairs", "modules", "structure")
+AT_GRAPH = ("network", "gradients", "updates", "arguments", "pairs", "modules", "structure", "batches")
 AT_FLUSH = (
     *("loop", "updates", "modes", "loaders", "windows", "schedules", "kept", "evaluations", "precision"),
-    *("dropouts", "validations"),
+    *("dropouts", "validations", "batches"),
 )
 
 # What a backward pass is about to go through (None where it is not looked at closely), its line, its number there.
@@ -67,6 +67,8 @@ class Observer:
     dropouts: Any
     validations: Any
     structure: Any
+    batches: Any
+    doors: Any
 
     def __init__(
         self,
@@ -135,6 +137,7 @@ class Observer:
         if self._stopped:
             how, status = "stopped", 0
         with self.guard("close"):
+            self.doors.on_close()
             self._flush(closing=True)
         elapsed = self.sampler.elapsed()
         row = {"k": "end", "how": how, "status": status, "steps": self.steps}
@@ -217,6 +220,7 @@ class Observer:
         self.losses.on_loss(name, original, frame, args, kwargs, result)
         self.evaluations.on_loss(frame, result)
         self.validations.on_loss(name, frame, result)
+        self.batches.on_loss(name, frame, args, kwargs, result)
         self.tick()
 
     def loss_failed(self, name: str, args: Any, kwargs: Any) -> None:
@@ -244,6 +248,7 @@ class Observer:
         self.windows.on_backward(site)
         self.kept.on_backward(site, root)
         self.evaluations.on_backward()
+        self.batches.before_backward()
         self.loop.on_objective(site, value)
         begun: Begun = (None, site, 0)
         if deep and root.requires_grad:
@@ -317,6 +322,7 @@ class Observer:
         self.windows.on_step(number)
         self.loop.end_window()
         self.count_step()
+        self.doors.expect("step")
         self.tick()
 
     def count_step(self) -> None:
@@ -358,6 +364,7 @@ class Observer:
         self.loop.on_event("T" if training else "E", site)
         self.evaluations.on_switch(training, site)
         self.modes.on_switch(module, training, site, not any(True for _ in module.children()))
+        self.doors.expect("train" if training else "eval")
 
     def mode_layer(self, frame: FrameType, kind: str, active: bool, owner: Any, trains: bool) -> None:
         """A dropout or batch-norm function ran."""
@@ -372,6 +379,15 @@ class Observer:
     def loader_begins(self, frame: FrameType, loader: Any) -> None:
         """A pass over a DataLoader begins."""
         self.loaders.on_loader(loader, self.sites.of_frame(frame))
+        self.doors.expect("loader")
+
+    def pass_begins(self, loader: Any, iterator: Any) -> None:
+        """The iterator of that pass is there."""
+        self.batches.on_pass(loader, iterator)
+
+    def batch_loaded(self, iterator: Any, batch: Any) -> None:
+        """A loader handed a batch over."""
+        self.batches.on_batch(iterator, batch)
 
     def raised(self, error: BaseException) -> None:
         """The script ended with an exception."""

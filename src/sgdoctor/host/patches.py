@@ -45,6 +45,7 @@ class Patches:
             self._schedulers,
             self._loaders,
             self._scalers,
+            self._batches,
         ):
             with self._observer.guard(patch.__name__):  # another version of torch may lack one of the places
                 patch(torch)
@@ -255,6 +256,13 @@ class Patches:
             observer.unscaled(frame, _given(args, kwargs, 1, "optimizer"))
 
         self._after(torch.amp.GradScaler, "unscale_", event)
+
+    def _batches(self, torch: Any) -> None:
+        observer, loading = self._observer, torch.utils.data.dataloader
+        opened, loaded = observer.pass_begins, observer.batch_loaded
+        self._after(loading.DataLoader, "__iter__", lambda frame, args, kwargs, result: opened(args[0], result))
+        base = loading._BaseDataLoaderIter
+        self._after(base, "__next__", lambda frame, args, kwargs, result: loaded(args[0], result))
 
 
 def _given(args: tuple[Any, ...], kwargs: dict[str, Any], position: int, name: str, default: Any = None) -> Any:

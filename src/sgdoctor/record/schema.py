@@ -69,6 +69,16 @@ class Activation(TypedDict, total=False):
     dim: Count | None  # the axis a softmax sums over
 
 
+class Loaded(TypedDict, total=False):
+    dtype: str
+    shape: Shape
+    mean: Number
+    std: Number
+    min: Number
+    max: Number
+    mark: str
+
+
 class Units(TypedDict, total=False):
     param: Index
     after: Count
@@ -505,6 +515,63 @@ FIELDS: dict[str, dict[str, Any]] = {
     "thaw": {**AT, "of": list[Misspelt]},
     "needing": {"opt": Index, "held": Count, "needing": Count},
     "idle": {"opt": Index, "step": Count, "params": list[Index], "elements": Count, "total": Count},
+    # What the loop is fed with
+    "batch": {"loader": Index, "pass": Count, "n": Count, "step": Count, "of": list[Loaded]},
+    "feed": {
+        "loader": Index,
+        "passes": Count,
+        "batches": Count,
+        "backed": Count,
+        "seen": Count,
+        "distinct": Count,
+    },
+    "overlap": {"trained": Index, "held": Index, "shared": Count, "rows": Count, "of": Count},
+    "labels": {
+        **AT,
+        "grad": bool,
+        "counts": list[Count],
+        "predicted": list[Count],
+        "hits": list[Count],
+        "mean": Number,
+        "std": Number,
+        "size": Count,
+    },
+    "bad": {
+        **AT,
+        "where": str,
+        "param": Index | None,
+        "shape": Shape,
+        "place": list[Count],
+        "bad": Count,
+        "nan": Count,
+        "of": Count,
+        "rows": Count,
+        "columns": Count,
+        "whole": Count,
+        "sound": bool,
+    },
+    "norm": {**AT, "samples": Count, "values": Count},
+    "memory": {"step": Count, "resident": Count},
+    "door": {
+        "site": Index | None,
+        "step": Count,
+        "place": Count,
+        "model": str,
+        "training": bool,
+        "grad": bool,
+        "dtype": str,
+        "device": str,
+        "shape": Shape,
+        "mean": Number,
+        "std": Number,
+        "min": Number,
+        "max": Number,
+        "fraction": Number,
+        "apart": Number,
+        "nonfinite": Count,
+        "means": Numbers,
+        "stds": Numbers,
+    },
 }
 
 # One type a kind, so that a row that fits is checked in one go.

@@ -77,6 +77,15 @@ _TABLE = (
     Signal("kept_graphs", ("line",), "graphs", "graphs alive long after their backward: `kept`", "sample"),
     Signal("evaluations", ("line",), "1", "eval() with autograd on: `evaluation`, `loss_run`", "event"),
     Signal("precision", ("line",), "1", "autocast regions, calls of a scaler: `autocast`, `scaler`", "event"),
+    # What the loop is fed with
+    Signal("loader_batches", ("loader", "batch"), "input", "moments and marks of first batches: `batch`", "event"),
+    Signal("loader_feeds", ("loader",), "batches", "handed over, and trained on: `feed`", "event"),
+    Signal("loader_overlap", ("loader", "loader"), "samples", "the same samples in two loaders: `overlap`", "once"),
+    Signal("label_recall", ("sample", "class"), "samples", "labels, predictions, hits by class: `labels`", "sample"),
+    Signal("bad_values", ("sample",), "elements", "inputs and targets that are not finite: `bad`", "sample"),
+    Signal("norm_samples", ("sample",), "samples", "what batch norm takes its moments from: `norm`", "sample"),
+    Signal("memory", ("sample",), "bytes", "resident memory of the process: `memory`", "sample"),
+    Signal("model_inputs", ("sample",), "input", "moments of what a model is called on: `door`", "sample"),
 )
 
 SIGNALS: dict[str, Signal] = {signal.name: signal for signal in _TABLE}

@@ -10,8 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .arguments import Arguments
+from .batches import Batches
 from .checkpoints import Checkpoints
 from .crash import Crash
+from .doors import Doors
 from .dropouts import Dropouts
 from .gradients import Gradients
 from .kept import Evaluations, KeptGraphs
@@ -56,6 +58,8 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "dropouts": Dropouts,
     "validations": Validations,
     "structure": Structure,
+    "batches": Batches,
+    "doors": Doors,
 }
 ON_REQUEST = ("score",)  # attached only where it is asked for by name
 BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs

@@ -29,6 +29,11 @@ class Loaders:
         known[1]["passes"] += 1
         known[1]["last_step"] = self._observer.steps
 
+    def number(self, loader: Any) -> int | None:
+        """The number of a loader that was gone through, None where it has none."""
+        known = self._loaders.get(id(loader))
+        return None if known is None or known[0]() is not loader else int(known[1]["i"])
+
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""
         for _, row in self._loaders.values():

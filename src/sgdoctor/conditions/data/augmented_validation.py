@@ -1,0 +1,95 @@
+"""Random augmentation also acts on the validation data.
+
+## What happens
+`random_split` gives two views of one data set, and both see its transform: the random crops, flips and noise that make
+the training harder act on the validation too. The validation loss is then noisy from epoch to epoch and worse than the
+model is; early stopping and the choice of the best checkpoint follow the luck of the draw, and two models cannot be
+compared.
+
+## How it is told apart
+Decided on fingerprints of the first batches of a loader that is never trained on: the same labels come in the same
+order in two passes, and the inputs differ.
+- `train-mode-in-eval`: the inputs are the same, and dropout or batch norm make the outputs differ.
+- `inconsistent-preprocessing`: validation is prepared the same way in each pass, but not as training is.
+- `duplicate-worker-seeds`: the draws do not differ where they should.
+Not this: a loader that shuffles, a stream, samples drawn afresh for each pass together with their labels.
+
+## Remedy
+Two data sets over the same files, one with and one without the augmentation, and the same indices to split them.
+
+    train = Subset(Images(root, augment=True), train_indices)
+    val = Subset(Images(root, augment=False), val_indices)
+
+Where the augmentation of validation is meant (test-time augmentation), average over several passes.
+
+## Sources
+- PyTorch, torch.utils.data.random_split and Subset, https://docs.pytorch.org/docs/stable/data.html
+- PyTorch, Transfer learning tutorial,
+  https://docs.pytorch.org/tutorials/beginner/transfer_learning_tutorial.html
+  [augmentation and normalisation for training, just normalisation for validation]
+"""
+
+from __future__ import annotations
+
+from ...record import Record, Site
+from ...record.feeds import Loader, loaders
+from ...source import Source
+from ...source.loading import loader_call
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at, site_of
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_pairs: int = 2,  # passes that differ from the first: one may be a data set that was just filled
+) -> Answer:
+    """Two passes over the same evaluation samples, with the same labels, give other inputs."""
+    known = loaders(record)
+    held = [loader for loader in known if not loader.backed and loader.ordered]
+    if not held or not any(loader.backed for loader in known):
+        yield NotEvaluated("no evaluation loader that goes through its data in order was seen")
+        return
+    groups: dict[tuple[object, ...], list[Loader]] = {}
+    for loader in held:
+        key = (loader.site, loader.samples, loader.row.get("dataset"), loader.row.get("batch_size"))
+        groups.setdefault(key, []).append(loader)
+    for group in groups.values():
+        marks = [mark for loader in group for mark in loader.marks(0) if len(mark) >= 2]
+        if not marks:
+            continue
+        same = [mark for mark in marks[1:] if mark[1:] == marks[0][1:]]
+        other = [mark for mark in same if mark[0] != marks[0][0]]
+        if len(other) < min_pairs or len(other) != len(same):
+            continue
+        text = (
+            f"the first batch of the evaluation had the same labels in {len(same) + 1} passes, and other inputs in each"
+        )
+        yield Finding(_site(source, group[0]), (Evidence(text, "loader_batches", float(len(other)), 0.0),), 0.9)
+        return
+
+
+def _site(source: Source, loader: Loader) -> Site | None:
+    """Where one data set is split in two views; else where the loader is built."""
+    for module in source:
+        for call in module.calls("torch.utils.data.random_split", "random_split"):
+            return site_at(module, call)
+    point = loader_call(source, loader.site.file, loader.site.line) if loader.site is not None else None
+    return site_of(point) if point is not None else loader.site
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """A data set of its own."""
+    title = "give the validation a data set of its own, without the random transform, over the same indices"
+    return [Remedy(title, "changes-training")]
+
+
+CONDITION = Condition(
+    "augmented-validation",
+    "warning",
+    needs=("loader_batches", "loader_feeds", "loaders"),
+    in_run=in_run,
+    remedies=remedies,
+    explains=("overfitting", "wrong-metric"),
+)

@@ -1,0 +1,154 @@
+"""Validation samples, or what was learnt from them, are in the training.
+
+## What happens
+The validation score is better than the model: samples were copied before the split (oversampling, augmentation on disk,
+several rows of one patient), the validation set is a slice of the training set, or a scaler, an imputer or a selection
+of
+features was fitted to all of the data first. Selecting features by their correlation with the labels, on all the data,
+makes a good score out of pure noise. The truth comes with the first new data.
+
+## How it is told apart
+Decided on fingerprints of samples that the training loader and an evaluation loader share, bit by bit, where the
+training set itself hardly repeats; or on the source, where something is fitted before the split of the same data.
+- `inconsistent-preprocessing`: two scalers, each fitted to its own part. `target-leak`: the answer is among the inputs.
+- `overfitting`: validation is honest and worse than training.
+Not this: an evaluation on the training set itself, beside an honest one; tables of few distinct rows; a mean that is
+subtracted from everything by hand, which costs next to nothing.
+
+## Remedy
+Split first, then fit, oversample and select on the training part only; split by group where samples belong together.
+
+    x_train, x_val, y_train, y_val = train_test_split(x, y, stratify=y)
+    scaler = StandardScaler().fit(x_train)
+    x_train, x_val = scaler.transform(x_train), scaler.transform(x_val)
+
+## Sources
+- scikit-learn, Common pitfalls: data leakage, https://scikit-learn.org/stable/common_pitfalls.html
+- scikit-learn, GroupShuffleSplit,
+  https://scikit-learn.org/stable/modules/generated/sklearn.model_selection.GroupShuffleSplit.html
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ...record import Record, Row, Site
+from ...record.feeds import Loader, loaders
+from ...source import Module, Source
+from ...source.loading import loader_call
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at, site_of
+
+FITS = ("fit_transform", "fit")
+SPLITS = ("train_test_split", "random_split")
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_share: float = 0.03,  # of the evaluation samples; chance makes no two rows of floats equal
+    max_repeats: float = 0.02,  # of the training samples among themselves: more are a table of few distinct rows
+    min_shared: int = 8,  # samples: fewer may be real duplicates of the data
+) -> Answer:
+    """Two loaders share samples, or something is fitted to all data before they are split."""
+    known = {loader.number: loader for loader in loaders(record)}
+    yield from _fitted_before(source)
+    rows = record.rows("overlap")
+    if not known:
+        yield NotEvaluated("no data loader was seen")
+        return
+    honest = any(row.get("shared") == 0 for row in rows)
+    for row in rows:
+        trained, held = known.get(row.get("trained", -1)), known.get(row.get("held", -1))
+        if trained is None or held is None or not trained.seen or trained.seen < 32:
+            continue
+        shared, of = int(row.get("shared") or 0), int(row.get("of") or 0)
+        repeats = 1 - trained.distinct / trained.seen
+        whole = shared >= 0.99 * of
+        # The training set, measured again: the same number of samples, or beside an honest evaluation.
+        if whole and (honest or trained.samples == held.samples):
+            continue
+        if (
+            shared < min_shared
+            or of == 0
+            or shared < min_share * of
+            or (repeats > max_repeats and whole is False and 1 - held.distinct / max(1, held.seen) > max_repeats)
+        ):
+            continue
+        yield Finding(_site(source, held), (_shared(row, trained, held),), 0.9)
+        return
+
+
+def _shared(row: Row, trained: Loader, held: Loader) -> Evidence:
+    shared, of = int(row.get("shared") or 0), int(row.get("of") or 1)
+    text = (
+        f"{shared} of {of} samples of the evaluation loader ({shared / of:.0%}) are, bit by bit, among the "
+        f"{row.get('rows')} that were seen of the training loader's"
+    )
+    return Evidence(text, "loader_overlap", shared / of, 0.0)
+
+
+def _site(source: Source, held: Loader) -> Site | None:
+    """Where the data are split; else where the evaluation loader is built."""
+    for module in source:
+        for call in module.calls("sklearn.model_selection.train_test_split", "torch.utils.data.random_split"):
+            return site_at(module, call)
+    point = loader_call(source, held.site.file, held.site.line) if held.site is not None else None
+    return site_of(point) if point is not None else held.site
+
+
+def _fitted_before(source: Source) -> Answer:
+    """`x = scaler.fit_transform(x)`, and a split of `x` after it, in the same function."""
+    for module in source:
+        for call in module.calls(*(f"?.{name}" for name in FITS)):
+            if not isinstance(call.func, ast.Attribute) or not call.args or not _learns(module, call.func.value):
+                continue
+            statement = module.enclosing(call, ast.Assign)
+            names = {node.id for node in ast.walk(call.args[0]) if isinstance(node, ast.Name)}
+            if isinstance(statement, ast.Assign):
+                names |= {
+                    node.id for target in statement.targets for node in ast.walk(target) if isinstance(node, ast.Name)
+                }
+            scope = module.enclosing(call, ast.FunctionDef, ast.AsyncFunctionDef)
+            for split in module.calls("sklearn.model_selection.train_test_split"):
+                after = (
+                    split.lineno > call.lineno
+                    and module.enclosing(split, ast.FunctionDef, ast.AsyncFunctionDef) is scope
+                )
+                used = {node.id for arg in split.args[:1] for node in ast.walk(arg) if isinstance(node, ast.Name)}
+                if after and used & names:
+                    text = (
+                        f"`{module.segment(call.func)}` learns from all the data at line {call.lineno}, which line "
+                        f"{split.lineno} then splits"
+                    )
+                    yield Finding(site_at(module, call), (Evidence(text),), 0.85)
+                    return
+
+
+def _learns(module: Module, node: ast.expr) -> bool:
+    """Whether it is an estimator of scikit-learn that is fitted to data: a scaler, an imputer, a selection."""
+    kinds = ("sklearn.preprocessing", "sklearn.feature_selection", "sklearn.decomposition", "sklearn.impute")
+    if isinstance(node, ast.Call):
+        return module.dotted(node.func).startswith(kinds) and "Encoder" not in module.dotted(node.func)
+    text = module.segment(node)
+    for found in ast.walk(module.tree):
+        if not isinstance(found, ast.Assign) or not isinstance(found.value, ast.Call):
+            continue
+        if any(module.segment(target) == text for target in found.targets) and _learns(module, found.value):
+            return True
+    return False
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Split first."""
+    return [Remedy("split first; then fit, oversample and select on the training part only", "changes-training")]
+
+
+CONDITION = Condition(
+    "data-leakage",
+    "warning",
+    needs=("loader_overlap", "loader_feeds", "loaders"),
+    in_run=in_run,
+    remedies=remedies,
+)

@@ -1,0 +1,132 @@
+"""Tensors that meet in one operation live on different devices.
+
+## What happens
+The model was moved and the batch was not, or a tensor was made inside `forward` on the default device, or the module
+was
+moved but keeps a plain tensor as an attribute, which `.to()` does not see; or a model that was built on the "meta"
+device, which holds shapes only, was never given its memory. torch raises: "Expected all tensors to be on the same
+device",
+"Tensor on device cpu is not on the expected device", "Cannot copy out of meta tensor". The line of the traceback is
+where
+they meet; the one to change is where the stray one was made.
+
+## How it is told apart
+Decided on the exception and on the devices of the weight and of the tensors in the frames it came through.
+- `dtype-mismatch`: same device, other type of number ("Input type (torch.cuda.FloatTensor) and weight type
+  (torch.FloatTensor)" names both: there the device is what differs). `shape-mismatch`: the sizes do not fit.
+- `out-of-memory`: the device is right, and full.
+Not this: models that are spread over devices on purpose and move activations themselves; scalars of dimension zero on
+the CPU, which torch accepts anywhere.
+
+## Remedy
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)                                    # before the optimizer is built
+    x, y = x.to(device), y.to(device)                   # .to() returns the copy: assign it
+    self.register_buffer("mean", mean)                  # then .to() moves it with the module
+    model.to_empty(device=device)                       # for a model built on "meta"; then load or initialise it
+
+Inside `forward`, make new tensors where the input is: `torch.zeros(n, device=x.device)`, `torch.zeros_like(x)`.
+
+## Sources
+- PyTorch, Tensor attributes: torch.device, https://docs.pytorch.org/docs/stable/tensor_attributes.html
+- PyTorch, Module.register_buffer and Module.to_empty,
+  https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html
+- PyTorch, Meta device, https://docs.pytorch.org/docs/stable/meta.html
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from ...record import Record, Row, Site
+from ...source import Source
+from ...source.loss import trails
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at
+
+MESSAGES = re.compile(
+    r"Expected all tensors to be on the same device|is not on the expected device|Cannot copy out of meta tensor"
+    r"|torch\.cuda\.\w+Tensor\) and \w+ type \(torch\.(Float|Half|Double)Tensor"
+    r"|\(torch\.(Float|Half|Double)Tensor\) and \w+ type \(torch\.cuda|on the same device|different devices"
+    r"|expected device \S+ but got|should be either on cpu or on the same device|out of meta tensor|meta tensors?"
+)
+
+
+def in_run(record: Record, source: Source) -> Answer:
+    """The script raised because of where a tensor lives."""
+    error = record.exception
+    if error is None:
+        return
+    text = str(error.get("text"))
+    if error.get("type") not in ("RuntimeError", "NotImplementedError", "ValueError") or not MESSAGES.search(text):
+        return
+    frames = error.get("frames") or []
+    if not frames:
+        yield NotEvaluated("the exception came from no line of the script's own")
+        return
+    crashed = record.site(frames[-1])
+    evidence = [Evidence(f"torch raised: {text.strip().splitlines()[0][:200]}", "exception"), *_devices(error)]
+    yield Finding(_site(source, crashed, text), tuple(evidence), 0.96, subject=text)
+
+
+def _devices(error: Row) -> list[Evidence]:
+    for frame in error.get("inner") or []:
+        weight = frame.get("weight") or {}
+        found = {name: tensor.get("device") for name, tensor in (frame.get("tensors") or {}).items()}
+        places = ", ".join(f"{name} on {device}" for name, device in list(found.items())[:4])
+        if weight and found:
+            return [
+                Evidence(
+                    f"{frame.get('module')} has its weight on {weight.get('device')} and got {places}", "exception"
+                )
+            ]
+        if len(set(found.values())) > 1:
+            return [Evidence(f"in {frame.get('function')}: {places}", "exception")]
+    return []
+
+
+def _site(source: Source, crashed: Site | None, text: str) -> Site | None:
+    """Where a tensor is made without a device inside the failing function; where a meta model is built; the crash."""
+    module = source.module(crashed.file) if crashed is not None else None
+    if module is None or crashed is None:
+        return crashed
+    if "meta" in text:
+        for other in source:
+            for call in other.calls("torch.device"):
+                if call.args and isinstance(call.args[0], ast.Constant) and call.args[0].value == "meta":
+                    return site_at(other, call)
+            for node in ast.walk(other.tree):
+                if not isinstance(node, ast.keyword) or not isinstance(node.value, ast.Constant):
+                    continue
+                if str(node.arg).endswith("device") and node.value.value == "meta":
+                    return site_at(other, node.value)
+    outputs, targets = trails(source, crashed.file, crashed.line)
+    names = ("zeros", "ones", "rand", "randn", "arange", "tensor", "full", "eye", "empty")
+    function = module.function_at(crashed.line)
+    for point in [*outputs, *targets]:
+        for node in ast.walk(point.node):
+            if isinstance(node, ast.Call) and point.module.dotted(node.func) in {f"torch.{name}" for name in names}:
+                inside = function is not None and point.module.function_at(node.lineno) is function
+                if inside and not any(each.arg == "device" for each in node.keywords):
+                    return site_at(point.module, node)
+    return crashed
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """Bring them together."""
+    if "meta" in str(finding.subject):
+        title = "give the model its memory before it is used: model.to_empty(device=...), then load or initialise it"
+        return [Remedy(title, "changes-training")]
+    return [Remedy("move both to one device: model.to(device) once, x = x.to(device) for each batch", "safe")]
+
+
+CONDITION = Condition(
+    "device-mismatch",
+    "error",
+    needs=("exception",),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+    explains=("dtype-mismatch", "shape-mismatch"),
+)

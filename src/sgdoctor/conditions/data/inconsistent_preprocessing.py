@@ -1,0 +1,199 @@
+"""Inputs are prepared one way in training and another way in evaluation.
+
+## What happens
+The model is trained on standardised inputs and evaluated on raw ones, or the pixels are divided by 255 in one of two
+data sets, or the scaler is fitted anew on the validation data. Weights that suit one scale meet another: training looks
+perfect, the evaluation loss is huge from the first epoch, and accuracy is near chance. It is read as overfitting or as
+a
+batch-norm problem, and cannot be cured by regularisation.
+
+## How it is told apart
+Decided on what the model is called on: mean and standard deviation of its inputs in training against those in
+evaluation. A scaler that is fitted twice is seen in the source.
+- `overfitting`: the inputs are alike, and the gap grows over the epochs. Here it is there at once.
+- `batch-norm-eval-gap`, `train-mode-in-eval`: the mode of the layers differs, not the data.
+- `unscaled-features`: both are unscaled. `data-leakage`: one scaler, fitted on both.
+Not this: random augmentation, noise added in training on purpose, a validation set of another kind that is a little
+shifted, single samples, grids for a plot.
+
+## Remedy
+One function (or transform, or fitted scaler) for all data that ever reach the model.
+
+    scaler = StandardScaler().fit(x_train)
+    x_train, x_val = scaler.transform(x_train), scaler.transform(x_val)    # fit once, transform everything
+
+## Sources
+- scikit-learn, Common pitfalls and recommended practices, https://scikit-learn.org/stable/common_pitfalls.html
+  [inconsistent preprocessing: its first section]
+- CS231n, Neural Networks part 2, https://cs231n.github.io/neural-networks-2/
+  [statistics of the training data, applied to validation and test]
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+import numpy as np
+
+from ...record import Record, Row, Site
+from ...record.record import Column, number, numbers
+from ...source import Module, Source
+from ...source.loading import model_inputs, origin
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at, site_of
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    min_rows: int = 16,  # samples in evaluation: fewer have moments of their own
+    max_ratio: float = 2.0,  # of standard deviations; splits of one data set differ by 1.2 at most in the clinic
+    max_shift: float = 1.5,  # of means, in standard deviations of the training inputs; 0.3 at most in the clinic
+) -> Answer:
+    """The moments of a model's inputs differ between training and evaluation."""
+    trained, held = _calls(record)
+    if not record.rows("door"):
+        yield NotEvaluated("no call of a model was seen")
+        return
+    for key, rows in held.items():
+        before = trained.get(key)
+        if before is None:
+            continue
+        said = _differs(before, [row for row in rows if _rows(row) >= min_rows], max_ratio, max_shift)
+        if said is None:
+            continue
+        row, text, value = said
+        site = record.site(row.get("site"))
+        yield Finding(_site(source, site), (Evidence(text, "model_inputs", value, 1.0),), 0.9)
+        return
+    yield from _fitted_twice(source)
+
+
+Key = tuple[Any, ...]
+
+
+def _calls(record: Record) -> tuple[dict[Key, list[Row]], dict[Key, list[Row]]]:
+    """Calls in training and in evaluation, by model, argument and kind of input."""
+    trained: dict[Key, list[Row]] = {}
+    held: dict[Key, list[Row]] = {}
+    backs = {row.get("site") for row in record.rows("door") if row.get("training") and row.get("grad")}
+    for row in record.rows("door"):
+        if "std" not in row or not str(row.get("dtype")).startswith(("float", "bfloat")):
+            continue
+        key = (row.get("model"), row.get("place"), tuple((row.get("shape") or [])[1:]))
+        if row.get("training") and row.get("grad"):
+            trained.setdefault(key, []).append(row)
+        elif not row.get("grad") and (not row.get("training") or row.get("site") not in backs):
+            held.setdefault(key, []).append(row)
+    return trained, held
+
+
+def _rows(row: Row) -> int:
+    shape = row.get("shape") or [0]
+    return int(shape[0]) if shape else 0
+
+
+def _pooled(rows: list[Row]) -> tuple[Column, Column]:
+    """Mean and standard deviation, by column where all rows have those."""
+    columns = [(numbers(row.get("means")), numbers(row.get("stds"))) for row in rows]
+    widths = {len(part) for pair in columns for part in pair}
+    if len(widths) != 1 or 0 in widths:
+        columns = [(np.array([number(row.get("mean"))]), np.array([number(row.get("std"))])) for row in rows]
+    means, stds = np.array([pair[0] for pair in columns]), np.array([pair[1] for pair in columns])
+    mean = means.mean(0)
+    return mean, np.sqrt(np.square(stds).mean(0) + np.square(means - mean).mean(0))
+
+
+def _differs(before: list[Row], after: list[Row], max_ratio: float, max_shift: float) -> tuple[Row, str, float] | None:
+    if len(before) < 4 or not after:
+        return None
+    mean, std = _pooled(before)
+    for row in after:
+        found_mean, found_std = _pooled([row])
+        if len(found_mean) != len(mean):
+            found_mean, found_std = np.array([number(row.get("mean"))]), np.array([number(row.get("std"))])
+            mean, std = np.array([number(before[0].get("mean"))]), np.array([number(before[0].get("std"))])
+        alive = np.isfinite(std) & (std > 0) & np.isfinite(found_std) & (found_std > 0)
+        if not alive.any():
+            continue
+        ratios = np.maximum(found_std[alive] / std[alive], std[alive] / found_std[alive])
+        shifts = np.abs(found_mean[alive] - mean[alive]) / np.maximum(std[alive], found_std[alive])
+        # The typical column, not the worst: one odd column of a small split is no pipeline.
+        ratio, shift = float(np.median(ratios)), float(np.median(shifts))
+        if ratio <= max_ratio and shift <= max_shift:
+            continue
+        pick = int(np.flatnonzero(alive)[np.argmin(np.abs(ratios - ratio) + np.abs(shifts - shift))])
+        which = f"column {pick} of the inputs" if len(mean) > 1 else "the input"
+        text = (
+            f"in training {which} has mean {mean[pick]:.4g} and std {std[pick]:.4g}, in evaluation "
+            f"{found_mean[pick]:.4g} and {found_std[pick]:.4g}"
+        )
+        return row, text, max(ratio, shift)
+    return None
+
+
+def _site(source: Source, site: Site | None) -> Site | None:
+    """Where the inputs of the evaluation become tensors; else where the model is called on them."""
+    if site is None:
+        return None
+    made = origin(model_inputs(source, site.file, site.line))
+    return site_of(made) if made is not None else site
+
+
+def _fitted_twice(source: Source) -> Answer:
+    """`scaler.fit_transform(x_train)`, and again `scaler.fit_transform(x_val)`."""
+    for module in source:
+        fits: dict[str, list[ast.Call]] = {}
+        for call in module.calls("?.fit_transform"):
+            if isinstance(call.func, ast.Attribute) and call.args and _is_scaler(module, call.func.value):
+                scope = module.enclosing(call, ast.FunctionDef, ast.AsyncFunctionDef)
+                fits.setdefault(f"{module.segment(call.func.value)} {id(scope)}", []).append(call)
+        for name, calls in fits.items():
+            texts = {module.segment(call.args[0]) for call in calls}
+            loops = [module.enclosing(call, ast.For, ast.While) for call in calls]
+            if len(calls) < 2 or len(texts) < 2 or loops[0] is not loops[-1]:
+                continue
+            first, last = (module.segment(call.args[0]) for call in (calls[0], calls[-1]))
+            if not _one_kind(first, last):
+                continue
+            text = f"`{name.split()[0]}` is fitted to `{first}` (line {calls[0].lineno}), and again to `{last}`"
+            yield Finding(site_at(module, calls[-1]), (Evidence(text),), 0.9, subject=calls[-1].func)
+            return
+
+
+def _one_kind(first: str, last: str) -> bool:
+    """Two parts of one thing: inputs and targets share no scaler's meaning (`X`, then `y`)."""
+    return first[:1].lower() == last[:1].lower()
+
+
+def _is_scaler(module: Module, node: ast.expr) -> bool:
+    text = module.segment(node)
+    for found in ast.walk(module.tree):
+        if not isinstance(found, ast.Assign) or not isinstance(found.value, ast.Call):
+            continue
+        named = any(module.segment(target) == text for target in found.targets)
+        if named and "preprocessing" in module.dotted(found.value.func):
+            return True
+    return False
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """The same preparation for both."""
+    module = source.module(finding.site.file) if finding.site is not None else None
+    func = finding.subject
+    if module is not None and isinstance(func, ast.Attribute):
+        edit = module.replace(func, f"{module.segment(func.value)}.transform")
+        return [Remedy("use the scaler that was fitted to the training data", "changes-training", (edit,))]
+    return [Remedy("send the evaluation data through what the training data went through", "changes-training")]
+
+
+CONDITION = Condition(
+    "inconsistent-preprocessing",
+    "error",
+    needs=("model_inputs",),
+    in_run=in_run,
+    remedies=remedies,
+    explains=("overfitting", "batch-norm-eval-gap"),
+)

@@ -1,0 +1,211 @@
+"""A cast destroys the inputs or the targets.
+
+## What happens
+`.long()` cuts the fraction: probabilities, standardised columns and pixels in [0, 1] become 0, save for the few that
+are 1 or beyond. An 8-bit integer holds 0 to 255 and wraps around without a word: 256 becomes 0, -1 becomes 255, so that
+the brightest pixels turn black. float16 ends at 65504, and what is larger becomes infinite. Nothing raises, shapes and
+types are what the next line wants, and the data behind it are gone: labels are all class 0, inputs are all zero.
+
+## How it is told apart
+Decided by both halves: the cast stands on the way of the inputs or of the targets to the loss, and what arrives there
+is what such a cast leaves: one value, whole numbers of a range of two or three, an infinity, or a run that fails on
+integers computed in 8 bits.
+- `constant-target` and `constant-feature`: the same picture without a cast that explains it.
+- `nonfinite-data`: NaN, or an infinity that no cast made. `wrong-loss-for-task`: the values arrive whole.
+- `dtype-mismatch`: torch refuses the type and raises.
+Not this: class ids read as text or as floats and cast to integers, indices for an embedding, binning after a
+multiplication on purpose, quantisation that the run learns with.
+
+## Remedy
+Keep fractions in floating point to the end, and convert only what is whole already.
+
+    y = torch.as_tensor(y, dtype=torch.float32)      # not .long() for a fraction
+    y = (p >= 0.5).long()                            # where a class is meant
+    image = image.astype(np.float32) * 16 / 255      # float first, arithmetic then
+
+## Sources
+- PyTorch, Tensor attributes: torch.dtype, https://docs.pytorch.org/docs/stable/tensor_attributes.html
+- NumPy, Data types: overflow errors, https://numpy.org/doc/stable/user/basics.types.html
+  [fixed size of integers; values wrap around without an error]
+"""
+
+from __future__ import annotations
+
+import ast
+
+from ...record import Progress, Record
+from ...record.inputs import doors
+from ...source import Module, Source
+from ...source.flow import Point
+from ...source.loss import trails
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import fails, judged, loss_site, site_at, standing
+
+INTEGER_METHODS = ("long", "int", "short", "byte", "char")
+INTEGERS = ("int", "long", "int64", "int32", "int16", "int8", "uint8", "short", "LongTensor", "IntTensor", "ByteTensor")
+BYTES = ("byte", "uint8", "int8", "char", "ByteTensor")
+HALVES = ("half", "float16", "HalfTensor")
+
+
+def in_run(
+    record: Record,
+    source: Source,
+    *,
+    max_range: float = 3.0,  # of whole numbers: what standardised or unit-scaled values leave when they are cut
+    bad_skill: float = 0.7,  # a run that learns better than that has kept what matters
+) -> Answer:
+    """A cast stands on the way of data that arrive as what it leaves."""
+    entries = [Progress(record, objective) for objective in record.objectives[:1]]
+    if not entries or not record.rows("source"):
+        yield NotEvaluated("no loss was backpropagated" if not entries else "the source is not known")
+        return
+    entry = entries[0]
+    loss = loss_site(record, entry)
+    if loss is None:
+        return
+    outputs, targets = trails(source, loss.file, loss.line)
+    said = _target(entry, targets) or _overflow(record, targets, "target") or _overflow(record, outputs, "input")
+    said = said or (_input(record, entry, outputs, max_range) if entry in _failing(record, entry, bad_skill) else None)
+    said = said or (_wrapped(outputs) if entry in _failing(record, entry, bad_skill) else None)
+    if said is None:
+        return
+    module, cast, text, confidence = said
+    evidence = (
+        Evidence(f"`{module.segment(cast)[:80]}` {text}", "loss_values"),
+        Evidence(f"behind it, the {standing(entry)}", "objective", entry.last, entry.baseline),
+    )
+    yield Finding(site_at(module, cast), evidence, confidence, subject=(cast.lineno, cast.col_offset))
+
+
+Said = tuple[Module, ast.expr, str, float]
+
+
+def _failing(record: Record, entry: Progress, skill: float) -> list[Progress]:
+    known = judged(record)
+    return (
+        [entry] if any(each.objective.number == entry.objective.number and fails(each, skill) for each in known) else []
+    )
+
+
+def _target(entry: Progress, trail: list[Point]) -> Said | None:
+    """Targets that are one whole number, behind a cast to integers."""
+    mean, std = entry.samples.column("target.mean"), entry.samples.column("target.std")
+    whole = entry.samples.column("target.whole")
+    if len(mean) < 6 or not (std == 0).all() or len(set(mean)) != 1 or not (whole == 1).all():
+        return None
+    found = _cast(trail, INTEGERS, INTEGER_METHODS)
+    if found is None:
+        return None
+    return (*found, f"cuts the fraction: every target that arrives is {mean[0]:.6g}", 0.96)
+
+
+def _input(record: Record, entry: Progress, trail: list[Point], max_range: float) -> Said | None:
+    """Inputs that are small whole numbers, or zero, behind a cast to integers."""
+    found = _cast(trail, INTEGERS, INTEGER_METHODS)
+    rows = [row for row in record.rows("door") if row.get("training") and row.get("place") == 0]
+    if found is None or not rows or any(row.get("fraction") != 0 for row in rows):
+        return None
+    dead = [bool((door.std == 0).all()) for door in doors(record, entry.objective.number)]
+    low = min(float(row.get("min") or 0) for row in rows if not isinstance(row.get("min"), str))
+    high = max(float(row.get("max") or 0) for row in rows if not isinstance(row.get("max"), str))
+    # Ids for an embedding are whole by nature, and no fraction was lost.
+    if high - low > max_range or str(rows[0].get("dtype")).startswith(("int", "uint")):
+        return None
+    left = "one value" if dead and all(dead) else f"whole numbers from {low:.0f} to {high:.0f}"
+    return (*found, f"cuts the fraction: what reaches the model is {left}", 0.9)
+
+
+def _overflow(record: Record, trail: list[Point], where: str) -> Said | None:
+    """Infinities behind a cast to half precision."""
+    rows = [row for row in record.rows("bad", where=where) if row.get("nan") == 0 and row.get("sound")]
+    found = _cast(trail, HALVES, HALVES) if rows else None
+    if found is None:
+        return None
+    return (*found, f"holds nothing beyond 65504: {rows[0].get('bad')} values of the {where}s became infinite", 0.95)
+
+
+def _wrapped(trail: list[Point]) -> Said | None:
+    """Arithmetic cast to eight bits, which wraps around."""
+    for module, cast, operand in _casts(trail, BYTES, BYTES):
+        text = ast.dump(operand) if operand is not None else ""
+        computed = operand is not None and any(
+            isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Add, ast.Sub, ast.LShift))
+            for node in ast.walk(operand)
+        )
+        if computed and not any(name in text for name in ("clip", "clamp", "minimum", "RandomState", "randint")):
+            return module, cast, "is computed in eight bits: what is below 0 or above 255 wraps around", 0.8
+    return None
+
+
+def _cast(trail: list[Point], names: tuple[str, ...], methods: tuple[str, ...]) -> tuple[Module, ast.expr] | None:
+    return next(((module, cast) for module, cast, _ in _casts(trail, names, methods)), None)
+
+
+def _casts(
+    trail: list[Point], names: tuple[str, ...], methods: tuple[str, ...]
+) -> list[tuple[Module, ast.expr, ast.expr | None]]:
+    """Casts on a trail to types with these names: (file, call, what is cast)."""
+    found: dict[int, tuple[Module, ast.expr, ast.expr | None]] = {}
+    for point in trail:
+        for node in ast.walk(point.node):
+            if not isinstance(node, ast.Call):
+                continue
+            called = point.module.dotted(node.func)
+            last = called.rpartition(".")[2]
+            method = isinstance(node.func, ast.Attribute) and called.startswith("?")
+            operand = node.func.value if method and isinstance(node.func, ast.Attribute) else None
+            types = [*node.args, *[each.value for each in node.keywords if each.arg == "dtype"]]
+            if (method and last in methods and not node.args) or (
+                method and last in ("astype", "to", "type") and any(_names(each) in names for each in types)
+            ):
+                found.setdefault(id(node), (point.module, node, operand))
+            elif (
+                any(each.arg == "dtype" and _names(each.value) in names for each in node.keywords) or last in names[8:]
+            ):
+                makes = last in ("tensor", "as_tensor", "array", "asarray") or last.endswith("Tensor")
+                if makes:
+                    found.setdefault(id(node), (point.module, node, node.args[0] if node.args else None))
+    return list(found.values())
+
+
+def _names(node: ast.expr) -> str:
+    """`np.uint8`, `torch.long`, `int`, "int64" -> the last name."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Name):
+        return node.id
+    return str(node.value).rpartition(".")[2] if isinstance(node, ast.Constant) else ""
+
+
+def remedies(finding: Finding, source: Source) -> list[Remedy]:
+    """A float in place of the integer."""
+    title = "keep the fractions: cast to float32 there, and to integers only what is whole"
+    module = source.module(finding.site.file) if finding.site else None
+    for node in ast.walk(module.tree) if module is not None else ():
+        if isinstance(node, ast.Call) and (node.lineno, node.col_offset) == finding.subject and module is not None:
+            edit = None
+            if isinstance(node.func, ast.Attribute) and not node.args and node.func.attr in (*INTEGER_METHODS, "half"):
+                edit = module.replace(node, f"{module.segment(node.func.value)}.float()")
+            for kind in [*node.args, *[each.value for each in node.keywords if each.arg == "dtype"]]:
+                name = _names(kind)
+                if name in (*INTEGERS, "float16") and isinstance(kind, ast.Attribute):
+                    edit = module.replace(kind, f"{module.segment(kind.value)}.float32")
+                elif name == "int" and isinstance(kind, ast.Name):
+                    edit = module.replace(kind, "float")
+            if edit is not None:
+                return [Remedy(title, "changes-training", (edit,))]
+    return [Remedy(title, "advice")]
+
+
+CONDITION = Condition(
+    "lossy-cast",
+    "error",
+    needs=("loss_values", "features", "model_inputs", "bad_values", "objective"),
+    in_run=in_run,
+    remedies=remedies,
+    structural=True,
+    explains=(
+        *("constant-target", "constant-feature", "nonfinite-data", "nonfinite-loss", "uninformative-labels"),
+        *("wrong-loss-for-task", "unscaled-features", "lr-too-low", "lr-too-high", "class-imbalance"),
+    ),
+)

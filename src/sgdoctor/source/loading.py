@@ -1,0 +1,151 @@
+"""Where a loop gets its batches from: the loader that is gone through at a line, and the keywords it was built with."""
+
+from __future__ import annotations
+
+import ast
+
+from .flow import Point, Trail
+from .loss import CONVERSIONS, maker
+from .module import Module, Source
+
+LOADERS = ("DataLoader", "torch.utils.data.DataLoader", "torch.utils.data.dataloader.DataLoader")
+CONSTANTS = (
+    *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"),
+    *("empty", "empty_like"),
+)
+JOINS = ("cat", "concat", "concatenate", "hstack", "vstack", "stack", "append", "repeat_interleave")
+
+
+def loader_call(source: Source, file: str, line: int) -> Point | None:
+    """The call that builds the loader which a `for` or a `next(iter(...))` at a line goes through."""
+    module = source.module(file)
+    if module is None:
+        return None
+    for node in ast.walk(module.tree):
+        if getattr(node, "lineno", None) != line and not isinstance(node, ast.comprehension):
+            continue
+        start: ast.expr | None = None
+        if isinstance(node, (ast.For, ast.comprehension)) and node.iter.lineno == line:
+            start = node.iter
+        elif isinstance(node, ast.Call) and module.dotted(node.func) in ("iter", "next") and node.args:
+            start = node.args[0]
+        if start is None:
+            continue
+        for point in Trail(source).of(module, start):
+            if isinstance(point.node, ast.Call) and point.module.dotted(point.node.func).endswith("DataLoader"):
+                return point
+    return None
+
+
+def loader_calls(source: Source) -> list[Point]:
+    """All calls that build a loader, in source order."""
+    return [Point(module, call) for module in source for call in module.calls(*LOADERS)]
+
+
+def keyword(call: ast.expr, name: str) -> ast.expr | None:
+    """The value of a keyword of a call."""
+    found = [each.value for each in getattr(call, "keywords", []) if each.arg == name]
+    return found[0] if found else None
+
+
+def is_true(node: ast.expr | None) -> bool:
+    """Whether an expression is not plainly false or missing."""
+    return node is not None and not (isinstance(node, ast.Constant) and not node.value)
+
+
+def made_constant(trail: list[Point]) -> bool:
+    """Whether a value on a trail is filled with a constant by the script itself, as labels of a GAN are.
+
+    Parts that are put together, and arrays that are filled later, are no constants.
+    """
+    for point in trail:
+        for node in ast.walk(point.node):
+            if not isinstance(node, ast.Call) or point.module.dotted(node.func).rpartition(".")[2] not in CONSTANTS:
+                continue
+            around = point.module.enclosing(node, ast.Call, ast.stmt)
+            joined = isinstance(around, ast.Call) and point.module.dotted(around.func).rpartition(".")[2] in JOINS
+            if not joined and not _filled(point.module, node):
+                return True
+    return False
+
+
+def _filled(module: Module, creation: ast.Call) -> bool:
+    """Whether elements of what is created are assigned later: `labels[i] = ...`."""
+    statement = module.enclosing(creation, ast.Assign)
+    names = {module.segment(target) for target in statement.targets} if isinstance(statement, ast.Assign) else set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                if isinstance(target, ast.Subscript) and module.segment(target.value) in names:
+                    return True
+    return False
+
+
+def calls_on(trail: list[Point], *names: str) -> list[Point]:
+    """Calls on a trail of functions or methods with these names, each once, the use first."""
+    found: dict[int, Point] = {}
+    for point in trail:
+        for node in ast.walk(point.node):
+            if isinstance(node, ast.Call) and point.module.dotted(node.func).rpartition(".")[2] in names:
+                found.setdefault(id(node), Point(point.module, node))
+    return list(found.values())
+
+
+def model_inputs(source: Source, file: str, line: int) -> list[Point]:
+    """The trail of the first argument of the innermost call at a line that takes one: `model(x)`."""
+    module = source.module(file)
+    if module is None:
+        return []
+    calls = [
+        node
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and node.lineno <= line <= (node.end_lineno or node.lineno) and node.args
+    ]
+    named = [call for call in calls if isinstance(call.func, (ast.Name, ast.Attribute)) and _is_own(module, call)]
+    named.sort(key=lambda call: (call.end_lineno or call.lineno) - call.lineno)
+    for call in named or calls:
+        trail = Trail(source).of(module, call.args[0])
+        if len(trail) > 1:
+            return trail
+    return []
+
+
+def _is_own(module: Module, call: ast.Call) -> bool:
+    """A call of an object of the script: no function of a library, no method that libraries have."""
+    name = module.dotted(call.func)
+    if name.startswith("torch.") or name in (
+        "print",
+        "len",
+        "range",
+        "float",
+        "int",
+        "sum",
+        "enumerate",
+        "zip",
+        "next",
+    ):
+        return False
+    return name.rpartition(".")[2] not in (
+        "append",
+        "item",
+        "backward",
+        "format",
+        "update",
+        "write",
+        "extend",
+        "argmax",
+    )
+
+
+def origin(trail: list[Point]) -> Point | None:
+    """Where the numbers on a trail become tensors; behind what a dataset returns, where it computes them."""
+    for point in trail:
+        if isinstance(point.node, ast.Call):
+            name = point.module.dotted(point.node.func).rpartition(".")[2]
+            if name in CONVERSIONS and name != "TensorDataset":
+                return point
+    for index, point in enumerate(trail):
+        if isinstance(point.node, ast.Tuple) and isinstance(point.module.parents.get(point.node), ast.Return):
+            made = [later for later in trail[index + 1 :] if isinstance(later.node, (ast.Call, ast.Compare, ast.BinOp))]
+            return made[0] if made else point
+    return maker(trail)
