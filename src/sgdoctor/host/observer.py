@@ -10,8 +10,8 @@ from time import monotonic, perf_counter
 from types import FrameType
 from typing import Any
 
-from .frames import raised_by_signal
 from .graph import Graph
+from .guard import Guard
 from .probes import BASE, ON_REQUEST, PROBES, Absent
 from .sampler import Sampler
 from .sites import Sites
@@ -38,7 +38,7 @@ class Nested(threading.local):
     depth = 0
 
 
-class Observer:
+class Observer(Guard):
     """State shared by the probes of one process, and the guard that keeps our errors from the script.
 
     `signals`: names from the table of signals that someone needs; a probe that provides none of them is not attached.
@@ -157,48 +157,6 @@ class Observer:
         """
         self._stopped = True
         raise SystemExit
-
-    # -- the guard -------------------------------------------------------------------------------------------
-
-    def guarded(self, name: str, event: Callable[..., Any]) -> Callable[..., Any]:
-        """An event that lets no error of ours out: the patches call nothing else."""
-
-        def call(*args: Any) -> Any:
-            nonlocal event
-            if not self.active or (self._waits and self._capturing()):
-                return None
-            try:
-                return event(*args)
-            except Exception as error:
-                self.fail(name, error)
-                if name in self._failed:
-                    event = Absent().event
-                return None
-
-        return call
-
-    @contextmanager
-    def guard(self, name: str) -> Iterator[None]:
-        """No exception of ours gets past here."""
-        try:
-            yield
-        except Exception as error:
-            self.fail(name, error)
-
-    def fail(self, name: str, error: Exception) -> None:
-        """Do without the probe that raised, or without the handler where it was none, and say so once."""
-        if self._strict or raised_by_signal(error):
-            raise error
-        traceback = error.__traceback__
-        while traceback is not None:
-            owner = traceback.tb_frame.f_locals.get("self")
-            name = next((probe for probe in PROBES if getattr(self, probe) is owner), name)
-            traceback = traceback.tb_next
-        if name in PROBES:
-            setattr(self, name, Absent())
-        if name not in self._failed:
-            self._failed.add(name)
-            self.write({"k": "probe_failed", "probe": name, "error": f"{type(error).__name__}: {error}"[:500]})
 
     @contextmanager
     def timed(self) -> Iterator[None]:

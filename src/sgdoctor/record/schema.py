@@ -3,184 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 from msgspec import Meta
 
-LARGEST = 2**53  # whole numbers beyond are no counts, and no float holds them
-
-Count = Annotated[int, Meta(ge=0, le=LARGEST)]
-Index = Annotated[int, Meta(ge=-1, le=LARGEST)]  # -1: beyond what one record numbers
-Line = Annotated[int, Meta(ge=1, le=LARGEST)]
-Whole = Annotated[int, Meta(ge=-LARGEST, le=LARGEST)]
-Number = float | Literal["NaN", "Infinity", "-Infinity"] | None
-Shape = list[Count]
-Numbers = list[Number]
-Event = tuple[str, Index | None, Index | None]  # letter (see host/probes/loop.py), site, optimizer
-
-
-class Tensor(TypedDict, total=False):
-    shape: Shape
-    dtype: str
-    device: str
-    grad: bool
-    min: Number
-    max: Number
-
-
-class Group(TypedDict, total=False):
-    lr: Number
-    params: list[Index]
-    elements: Count
-    momentum: Number
-    weight_decay: Number
-
-
-class Frame(TypedDict, total=False):
-    function: str
-    tensors: dict[str, Tensor]
-    module: str
-    param: Index
-    weight: Tensor
-
-
-class Crashed(TypedDict, total=False):
-    fn: str
-    output: Tensor | None
-    target: Tensor | None
-
-
-class Cause(TypedDict, total=False):
-    type: str
-    text: str
-
-
-class Activation(TypedDict, total=False):
-    kind: str
-    param: Index | None
-    after: Count
-    shape: Shape
-    std: Number
-    spread: Number
-    zero: Number
-    dead: Number
-    flat: Number
-    dim: Count | None  # the axis a softmax sums over
-
-
-class Loaded(TypedDict, total=False):
-    dtype: str
-    shape: Shape
-    mean: Number
-    std: Number
-    min: Number
-    max: Number
-    mark: str
-
-
-class Units(TypedDict, total=False):
-    param: Index
-    after: Count
-    norm: Number
-    apart: Number
-    grad: Number
-
-
-class Influence(TypedDict, total=False):
-    training: bool
-    axis: Count
-    index: Count
-    own: Number
-    earlier: Number
-    later: Number
-    touched: Count
-
-
-class Slopes(TypedDict, total=False):
-    input: Count
-    smooth: Count
-    flat: Count
-    bad: Count
-    passed: Count
-    error: Number
-    ratio: Number
-
-
-class Argument(TypedDict, total=False):
-    shape: Shape
-    dtype: str
-    min: Number
-    max: Number
-    zeros: Count
-    nonfinite: Count
-
-
-class Term(TypedDict, total=False):
-    op: str
-    weight: Number
-    form: str
-    sign: Whole
-    path: list[str]
-    calls: list[Index]
-    discount: Number
-    weighted: bool
-
-
-class Tail(TypedDict, total=False):
-    call: Index
-    ops: list[tuple[str, Shape]]
-    param: Index | None
-    layer: str | None
-
-
-class Link(TypedDict, total=False):
-    param: Index
-    op: str
-    before: Index | None
-    kind: str | None
-    path: list[str]
-    shape: Shape
-
-
-class Single(TypedDict, total=False):
-    op: str
-    shape: Shape
-    after: Count
-    param: Index | None
-    kind: str | None
-
-
-class Loose(TypedDict, total=False):
-    owner: str
-    path: str
-    attribute: str
-    container: str
-    params: list[Index]
-    elements: Count
-    made: bool
-
-
-class Frozen(TypedDict, total=False):
-    name: str
-    module: str
-    shape: Shape
-    norm: Number
-    held: bool
-    trained: bool
-    training: bool
-    moving: bool
-
-
-class Misspelt(TypedDict, total=False):
-    name: str
-    attribute: str
-    module: bool
-    trains: Count
-
-
-# A sampled event: its line, its number there, the step it was at.
-AT = {"site": Index | None, "n": Count, "step": Count}
+from .entries import (
+    AT,
+    Activation,
+    Cause,
+    Count,
+    Crashed,
+    Event,
+    Frame,
+    Group,
+    Index,
+    Line,
+    Number,
+    Numbers,
+    Shape,
+    Tensor,
+    Term,
+    Units,
+    Whole,
+)
+from .surroundings import SURROUNDINGS
 
 FIELDS: dict[str, dict[str, Any]] = {
     # The process
@@ -387,191 +234,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "change": Number,
     },
     "stale": {"opt": Index | None, "n": Count, "norm": Number},
-    # Experiments: rows of a run that was changed, or gone through again, on purpose
-    "intervention": {"name": str, "acted": Count, "possible": bool, "reason": str | None},
-    "mode_pair": {
-        "site": Index | None,
-        "step": Count,
-        "train": Number,
-        "eval": Number,
-        "again": Number,
-        "norms": Count,
-        "drops": Count,
-        "shift": Number,
-        "ratio": Number,
-        "momentum": Number,
-    },
-    "independence": {
-        "site": Index | None,
-        "step": Count,
-        "input": Shape,
-        "output": Shape,
-        "target": Shape | None,
-        "whole": bool,
-        "inputs": Count,
-        "alike": bool,
-        "varies": bool,
-        "of": list[Influence],
-    },
-    "gradcheck": {"function": str, "step": Count, "site": Index | None, "identity": bool, "of": list[Slopes]},
-    "origin": {
-        "reached": str,
-        "step": Count,
-        "batch": Count,
-        "parameter": Index | None,
-        "op": str,
-        "node": str | None,
-        "phase": str,
-        "site": Index | None,
-        "layer": str | None,
-        "state": str,
-        "bad": Count,
-        "of": Count,
-        "shape": Shape,
-        "dtype": str,
-        "inputs": list[Argument],
-        "born_step": Count,
-        "born_batch": Count,
-        "deliberate": bool,
-        "leaf": bool,
-        "where": Shape,
-    },
-    # What surrounds a step
-    "accumulation": {
-        "opt": Index,
-        "site": Index | None,
-        "clear_site": Index | None,
-        "dropped": bool,
-        "sizes": list[tuple[Count, Count]],
-    },
-    "schedule": {
-        "i": Index,
-        "site": Index | None,
-        "class": str,
-        "opt": Index | None,
-        "settings": dict[str, Number],
-        "mode": str | None,
-        "milestones": Numbers,
-        "part": bool,
-        "built": Count,
-        "steps": Count,
-        "step_site": Index | None,
-        "first": Count | None,
-        "stride": Annotated[int, Meta(ge=1, le=2**32)],
-        "fed": Numbers,
-        "rates": Numbers,
-    },
-    "loading": {
-        "site": Index | None,
-        "step": Count,
-        "class": str,
-        "strict": bool,
-        "wanted": Count,
-        "missing": Count,
-        "given": Count,
-        "unexpected": Count,
-        "examples": list[str],
-        "aliased": Number,
-        "taken_site": Index | None,
-        "taken_step": Count,
-        "own": bool,
-        "live": Number,
-    },
-    "saving": {"site": Index | None, "step": Count, "taken_site": Index | None, "taken_step": Count, "aliased": Number},
-    "kept": {"site": Index | None, "n": Count, "marked": Count, "kept": Count, "age": Count},
-    "evaluation": {
-        "site": Index | None,
-        "count": Count,
-        "graded": Count,
-        "backed": Count,
-        "first": Count,
-        "last": Count,
-    },
-    "loss_run": {"site": Index | None, "count": Count},
-    "autocast": {
-        "site": Index | None,
-        "dtype": str,
-        "enabled": bool,
-        "device": str,
-        "graded": bool,
-        "count": Count,
-    },
-    "scaler": {"event": str, "site": Index | None, "count": Count},
-    # How the network is built
-    "structure": {**AT, "ops": dict[str, Count], "tails": list[Tail], "links": list[Link], "single": list[Single]},
-    "size": {**AT, "nodes": Count, "truncated": bool},
-    "dropout": {
-        "i": Index,
-        "site": Index | None,
-        "p": Number,
-        "active": bool,
-        "graded": bool,
-        "width": Count,
-        "count": Count,
-    },
-    "validation": {"site": Index | None, "fn": str, "steps": list[Count], "values": Numbers},
-    "unregistered": {**AT, "of": list[Loose]},
-    "frozen": {**AT, "of": list[Frozen]},
-    "thaw": {**AT, "of": list[Misspelt]},
-    "needing": {"opt": Index, "held": Count, "needing": Count},
-    "idle": {"opt": Index, "step": Count, "params": list[Index], "elements": Count, "total": Count},
-    # What the loop is fed with
-    "batch": {"loader": Index, "pass": Count, "n": Count, "step": Count, "of": list[Loaded]},
-    "feed": {
-        "loader": Index,
-        "passes": Count,
-        "batches": Count,
-        "backed": Count,
-        "seen": Count,
-        "distinct": Count,
-    },
-    "overlap": {"trained": Index, "held": Index, "shared": Count, "rows": Count, "of": Count},
-    "labels": {
-        **AT,
-        "grad": bool,
-        "counts": list[Count],
-        "predicted": list[Count],
-        "hits": list[Count],
-        "mean": Number,
-        "std": Number,
-        "size": Count,
-    },
-    "bad": {
-        **AT,
-        "where": str,
-        "param": Index | None,
-        "shape": Shape,
-        "place": list[Count],
-        "bad": Count,
-        "nan": Count,
-        "of": Count,
-        "rows": Count,
-        "columns": Count,
-        "whole": Count,
-        "sound": bool,
-    },
-    "norm": {**AT, "samples": Count, "values": Count},
-    "memory": {"step": Count, "resident": Count},
-    "door": {
-        "site": Index | None,
-        "step": Count,
-        "place": Count,
-        "model": str,
-        "training": bool,
-        "grad": bool,
-        "dtype": str,
-        "device": str,
-        "shape": Shape,
-        "mean": Number,
-        "std": Number,
-        "min": Number,
-        "max": Number,
-        "fraction": Number,
-        "apart": Number,
-        "nonfinite": Count,
-        "means": Numbers,
-        "stds": Numbers,
-    },
+    **SURROUNDINGS,
 }
 
 # One type a kind, so that a row that fits is checked in one go.
