@@ -20,9 +20,9 @@ from sgdoctor import RecordError
 from sgdoctor.record import Progress, Record, load, progress
 from sgdoctor.record.inputs import doors
 from sgdoctor.record.record import SCHEMA, number, numbers, reach
-from sgdoctor.record.schema import FIELDS
+from sgdoctor.record.schema import FIELDS, misfits
 from sgdoctor.record.steps import Steps, activations, depth_ratio
-from sgdoctor.record.surroundings import SURROUNDINGS, misfits
+from sgdoctor.record.surroundings import SURROUNDINGS
 
 
 def seen(thing: Any) -> dict[str, Any]:

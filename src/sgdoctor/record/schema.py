@@ -23,7 +23,6 @@ from .entries import (
     Numbers,
     Shape,
     Tensor,
-    Term,
     Units,
     Whole,
 )
@@ -152,32 +151,6 @@ FIELDS: dict[str, dict[str, Any]] = {
         "error": Number,
         "spread": Number,
     },
-    # The loss: what its arguments are made by, what it is the sum of, inputs beside targets
-    "argument": {
-        "call": Index,
-        "step": Count,
-        "made": list[str],
-        "target_made": list[str],
-        "discount": Number,
-        "log_target": bool,
-        "kl": dict[str, Number] | None,
-    },
-    "terms": {**AT, "of": list[Term]},
-    "sequence": {
-        **AT,
-        "call": Index,
-        "param": Index | None,
-        "shape": Shape,
-        "axis": Count,
-        "start": Whole | None,
-        "valid": Number,
-        "shifts": Numbers,
-        "tail": dict[str, Number],
-        "narrow": bool,
-        "ahead": Numbers,
-        "ahead_by": str | None,
-    },
-    "copy": {**AT, "call": Index, "param": Index, "shape": Shape, "columns": list[Count], "alike": Numbers},
     # The network
     "graph": {
         **AT,

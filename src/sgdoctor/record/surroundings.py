@@ -23,9 +23,37 @@ from .entries import (
     Single,
     Slopes,
     Tail,
+    Term,
+    Whole,
 )
 
 SURROUNDINGS: dict[str, dict[str, Any]] = {
+    # The loss: what its arguments are made by, what it is the sum of, inputs beside targets
+    "argument": {
+        "call": Index,
+        "step": Count,
+        "made": list[str],
+        "target_made": list[str],
+        "discount": Number,
+        "log_target": bool,
+        "kl": dict[str, Number] | None,
+    },
+    "terms": {**AT, "of": list[Term]},
+    "sequence": {
+        **AT,
+        "call": Index,
+        "param": Index | None,
+        "shape": Shape,
+        "axis": Count,
+        "start": Whole | None,
+        "valid": Number,
+        "shifts": Numbers,
+        "tail": dict[str, Number],
+        "narrow": bool,
+        "ahead": Numbers,
+        "ahead_by": str | None,
+    },
+    "copy": {**AT, "call": Index, "param": Index, "shape": Shape, "columns": list[Count], "alike": Numbers},
     # Experiments: rows of a run that was changed, or gone through again, on purpose
     "intervention": {"name": str, "acted": Count, "possible": bool, "reason": str | None},
     "mode_pair": {

@@ -66,5 +66,5 @@ EXPERIMENT = Experiment(
     QUESTION,
     arms,
     judge,
-    decides=("lr-too-high", "lr-too-low", "optimizer-mismatch", "underfitting"),
+    decides=("lr-too-high", "lr-too-low", "underfitting"),
 )

@@ -44,4 +44,4 @@ def judge(baseline: Record, arms: dict[str, Record]) -> Outcome:
     return Outcome(EXPERIMENT.name, QUESTION, text, figures)
 
 
-EXPERIMENT = Experiment("other_optimizer", QUESTION, arms, judge, decides=("optimizer-mismatch",))
+EXPERIMENT = Experiment("other_optimizer", QUESTION, arms, judge, decides=("lr-too-high", "lr-too-low"))
