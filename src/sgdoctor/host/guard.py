@@ -11,7 +11,7 @@ from .probes import PROBES, Absent
 
 
 class Guard:
-    """The part of the observer that lets no exception out: a probe that fails gives way to nothing, and is named once."""
+    """The part of the observer that lets no exception out: a probe that fails gives way to nothing, and is named."""
 
     write: Callable[[dict[str, Any]], None]
     active: bool

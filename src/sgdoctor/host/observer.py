@@ -334,6 +334,10 @@ class Observer(Guard):
         if not self._nested.depth:
             self.dropouts.on_dropout(frame, p, active, given, result)
 
+    def compiles(self) -> None:
+        """Something of the script is to be compiled."""
+        self.doors.leave()
+
     def loader_begins(self, frame: FrameType, loader: Any) -> None:
         """A pass over a DataLoader begins."""
         self.loaders.on_loader(loader, self.sites.of_frame(frame))

@@ -46,6 +46,7 @@ class Patches:
             self._loaders,
             self._scalers,
             self._batches,
+            self._compile,
         ):
             with self._observer.guard(patch.__name__):  # another version of torch may lack one of the places
                 patch(torch)
@@ -203,6 +204,12 @@ class Patches:
         self._after(module, "zero_grad", lambda frame, args, kwargs, result: observer.module_zero_grad(frame, args[0]))
         for name in LISTINGS:
             self._after(module, name, lambda frame, args, kwargs, result: observer.module_seen(args[0]))
+
+    def _compile(self, torch: Any) -> None:
+        observer = self._observer
+        # A compiler would take a hook of ours into the graph, or stop at it.
+        for owner in (torch, torch.nn.Module):
+            self._after(owner, "compile", lambda frame, args, kwargs, result: observer.compiles())
 
     def _dropout(self, torch: Any) -> None:
         observer = self._observer

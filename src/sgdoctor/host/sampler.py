@@ -67,7 +67,7 @@ class Sampler:
     def alarm(self) -> None:
         """Look closely at the next events of every key: something changed (a NaN, a new optimizer)."""
         self._alarms += 1
-        for beat in self._beats.values() if self._alarms <= MAX_ALARMS else ():
+        for beat in list(self._beats.values()) if self._alarms <= MAX_ALARMS else ():
             beat.urgent, beat.next = ALARM_SAMPLES, 0
 
     def spend(self, seconds: float) -> None:

@@ -151,7 +151,7 @@ class Batches:
         graded = result.requires_grad
         schedule = self._schedules.setdefault((site, graded), [0, 0])
         schedule[0] += 1
-        if schedule[0] <= schedule[1] or self._torch._C._len_torch_dispatch_stack():
+        if schedule[0] <= schedule[1] or self._torch._C._len_torch_dispatch_stack() or self._transformed():
             return
         # Late labels are what decides, so the budget has no say; there are few samples: 15 of each tenfold of steps.
         schedule[1] = int(schedule[0] * SPACING) if schedule[0] > DENSE else schedule[0]
@@ -165,6 +165,11 @@ class Batches:
                 described = {"mean": values.mean(), "std": values.std(unbiased=False), "size": values.numel()}
             if described is not None:
                 self._observer.write({**row, **described})
+
+    def _transformed(self) -> bool:
+        """Inside torch.func transforms values belong to an inner level."""
+        functorch = getattr(self._torch._C, "_functorch", None)
+        return functorch is not None and functorch.peek_interpreter_stack() is not None
 
     def _recall(self, classes: bool, name: str, output: Any, target: Any) -> dict[str, Any] | None:
         torch = self._torch
@@ -277,7 +282,7 @@ class Batches:
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""
         self._measure_memory()
-        feeds = [feed for _, feed in self._feeds.values()]
+        feeds = [feed for _, feed in list(self._feeds.values())]
         for feed in feeds:
             if feed.batches > feed.written and (closing or feed.batches >= feed.written * 1.25 + 1):
                 feed.written = feed.batches

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
+
+from ..frames import peel, unseen
 
 MAX_VALUES = 200_000  # of one input that go into its moments
 MAX_COLUMNS = 32  # columns described one by one
@@ -13,7 +16,8 @@ MAX_INPUTS = 3  # of one call
 class Doors:
     """Rows `door` for sampled calls.
 
-    torch's global hook is put on for one call only and takes itself off: standing there, it would cost several percent.
+    The next call of a module is wrapped, and that one only: a wrapper on every call would cost several percent, and
+    torch's own global hooks show in its tracebacks.
     """
 
     SIGNALS = ("model_inputs",)
@@ -21,29 +25,50 @@ class Doors:
     def __init__(self, observer: Any) -> None:
         self._observer = observer
         self._torch = observer.torch
-        self._register = observer.torch.nn.modules.module.register_module_forward_pre_hook
-        self._hook: Any = None
-        self._why = ""
+        self._placed: Any = None
+        self._open = True
         self._called = observer.guarded("doors", self._on_call)
 
     def expect(self, why: str) -> None:
         """A call of the model may follow: look at it where it is one to be sampled."""
-        if self._hook is None and self._observer.look_due(("door", why)):
-            self._why = why
-            self._hook = self._register(self._pass)
+        if self._open and self._placed is None and self._observer.look_due(("door", why)):
+            self._place()
+
+    def _place(self) -> None:
+        owner = self._torch.nn.Module
+        original = owner.__dict__["_call_impl"]
+        waiting = True
+
+        def wrapper(module: Any, *args: Any, **kwargs: Any) -> Any:
+            nonlocal waiting
+            try:
+                if waiting:
+                    waiting = False
+                    self._take_off()
+                    if not self._torch.compiler.is_compiling() and not self._torch.jit.is_tracing():
+                        self._called(module, args)
+                return original(module, *args, **kwargs)
+            except BaseException as error:
+                peel(error)
+                raise
+
+        self._original, self._placed = original, functools.wraps(original)(unseen(wrapper))
+        owner._call_impl = self._placed
+
+    def _take_off(self) -> None:
+        placed, self._placed = self._placed, None
+        # Whoever wrapped it after us keeps their wrapper, and ours only passes on.
+        if placed is not None and self._torch.nn.Module.__dict__.get("_call_impl") is placed:
+            self._torch.nn.Module._call_impl = self._original
+
+    def leave(self) -> None:
+        """No call is looked at from now on."""
+        self._open = False
+        self._take_off()
 
     def on_close(self) -> None:
         """Nothing is observed any more."""
-        hook, self._hook = self._hook, None
-        if hook is not None:
-            hook.remove()
-
-    def _pass(self, module: Any, inputs: Any) -> None:
-        hook, self._hook = self._hook, None
-        if hook is not None:
-            hook.remove()
-        if not self._torch.compiler.is_compiling() and not self._torch.jit.is_tracing():
-            self._called(module, inputs)
+        self._take_off()
 
     def _on_call(self, module: Any, inputs: Any) -> None:
         # Not a part of a model: a metric, a loss module, a transform of the data.

@@ -73,7 +73,7 @@ class KeptGraphs:
 
     def on_flush(self, closing: bool) -> None:
         """What has changed."""
-        for site, marks in self._sites.items():
+        for site, marks in list(self._sites.items()):
             if marks.marked > marks.written and (closing or marks.marked >= marks.written * 1.25 + 1):
                 marks.written = marks.marked
                 row = {"k": "kept", "site": site, "n": marks.count, "marked": marks.marked}
@@ -133,12 +133,12 @@ class Evaluations:
 
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""
-        for site, count in self._runs.items():
+        for site, count in list(self._runs.items()):
             written = self._written_runs.get(site, 0)
             if count > written and (closing or count >= written * 1.25 + 1):
                 self._written_runs[site] = count
                 self._observer.write({"k": "loss_run", "site": site, "count": count})
-        for site, row in self._sites.items():
+        for site, row in list(self._sites.items()):
             written = self._written.get(site, 0)
             if closing or row["count"] >= written * 1.25 + 1:
                 self._written[site] = row["count"]

@@ -36,7 +36,7 @@ class Loaders:
 
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""
-        for _, row in self._loaders.values():
+        for _, row in list(self._loaders.values()):
             written = self._written.get(row["i"], 0)
             if row["passes"] > written and (closing or row["passes"] >= written * 1.2 + 1):
                 self._written[row["i"]] = row["passes"]

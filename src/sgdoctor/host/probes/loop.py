@@ -62,7 +62,7 @@ class Loop:
 
     def on_flush(self, closing: bool) -> None:
         """Everything new."""
-        for site, series in self._series.items():
+        for site, series in list(self._series.items()):
             row = series.take()
             if row is not None:
                 self._observer.write({"k": "objective", "site": site, **row})

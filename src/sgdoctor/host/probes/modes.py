@@ -87,7 +87,7 @@ class Modes:
 
     def before_backward(self) -> None:
         """What ran just before belongs to training."""
-        for place in self._places.values():
+        for place in list(self._places.values()):
             place.run = 0
         if self._open:
             for place in set(self._open[-8:]):
@@ -103,7 +103,7 @@ class Modes:
 
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""
-        for place in self._places.values():
+        for place in list(self._places.values()):
             if place.count > place.written and (closing or place.count >= place.written * 1.2 + 1):
                 place.written = place.count
                 self._observer.write(

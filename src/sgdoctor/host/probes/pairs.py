@@ -48,7 +48,7 @@ class Pairs:
         at = {"site": site, "n": count, "step": self._observer.steps}
         mine = self._observer.losses.calls_in(graph.nodes)
         with self._torch.no_grad():
-            for call, (target, node, ignored) in self._held.items():
+            for call, (target, node, ignored) in list(self._held.items()):
                 if call not in mine:
                     continue
                 if not target.is_floating_point():

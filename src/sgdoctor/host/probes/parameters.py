@@ -33,7 +33,7 @@ class Parameters:
 
     def modules(self) -> list[Any]:
         """The modules that were seen and are still there."""
-        return [module for reference in self._modules.values() if (module := reference()) is not None]
+        return [module for reference in list(self._modules.values()) if (module := reference()) is not None]
 
     def number(self, tensor: Any) -> int:
         """The number of a trained tensor, -1 once there are too many."""
@@ -69,7 +69,7 @@ class Parameters:
 
     def _collect(self) -> None:
         """Names as the outermost known module gives them: the one whose parameter list is longest names first."""
-        modules = [module for reference in self._modules.values() if (module := reference()) is not None]
+        modules = [module for reference in list(self._modules.values()) if (module := reference()) is not None]
         sized = sorted(modules, key=lambda module: -sum(1 for _ in module.modules()))
         self._names = {}
         for module in sized:

@@ -139,7 +139,7 @@ class Updates:
 
     def held(self) -> set[int]:
         """ids of all tensors that some living optimizer holds."""
-        return {id(leaf) for state in self._states.values() for leaf in state.leaves()}
+        return {id(leaf) for state in list(self._states.values()) for leaf in state.leaves()}
 
     # -- events ----------------------------------------------------------------------------------------------
 

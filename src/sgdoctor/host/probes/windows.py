@@ -32,10 +32,10 @@ class Windows:
         if self._closure:
             return
         self._backwards += 1
-        for counts in self._pending.values():
+        for counts in list(self._pending.values()):
             counts[site] = counts.get(site, 0) + 1
         if self._doubt:
-            for key, size in self._doubt.values():
+            for key, size in list(self._doubt.values()):
                 self._count(key, size)
             self._doubt.clear()
 
@@ -88,7 +88,7 @@ class Windows:
 
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown; what is still pending at the end was never used."""
-        for key, sizes in self._sizes.items():
+        for key, sizes in list(self._sizes.items()):
             total = sum(sizes.values())
             written = self._written.get(key, 0)
             if total > written and (closing or total >= written * 1.25 + 1):
