@@ -9,6 +9,7 @@ DENSE = 6  # first events of a key that are always looked at
 SPACING = 1.12  # then each sample is at least this factor later than the last: about 20 samples a decade
 CREDIT = 0.08  # seconds that may be spent before the budget binds: what a run of two seconds can spare
 PATIENCE = 0.02  # share by which events must grow before a budget that was spent is asked again
+FLOOR = 1.4  # a loss is sampled whenever its events have grown by this factor, spent budget or not: seven a decade
 MAX_ALARMS = 20  # in one run: a script that builds an optimizer for every task would be sampled throughout
 ALARM_SAMPLES = 3  # events of each key looked at closely after something turned non-finite
 
@@ -16,10 +17,12 @@ ALARM_SAMPLES = 3  # events of each key looked at closely after something turned
 class Beat:
     """The events of one key: how many there were, and from which on the next may be sampled."""
 
-    __slots__ = ("count", "next", "urgent")
+    __slots__ = ("count", "floor", "next", "urgent")
 
-    def __init__(self) -> None:
+    def __init__(self, floor: bool) -> None:
         self.count = self.next = self.urgent = 0
+        # How a run ends is known by late samples of its loss, which are cheap; nothing else is worth a broken budget.
+        self.floor: float = 0 if floor else float("inf")
 
 
 class Sampler:
@@ -40,7 +43,7 @@ class Sampler:
         """Whether this event of `key` should be looked at closely."""
         beat = self._beats.get(key)
         if beat is None:
-            beat = self._beats[key] = Beat()
+            beat = self._beats[key] = Beat(isinstance(key, tuple) and key[0] == "loss")
             if self._started is None:
                 self._started = self._clock()
         count = beat.count
@@ -52,11 +55,13 @@ class Sampler:
             return True
         if beat.urgent:
             beat.urgent -= 1
-        elif self.spent > CREDIT + self._budget * self.elapsed():
-            beat.next = count + 1 + int(count * PATIENCE)
+        elif count < beat.floor and self.spent > CREDIT + self._budget * self.elapsed():
+            beat.next = int(min(count + 1 + int(count * PATIENCE), max(count + 1, beat.floor)))
             return False
         if not beat.urgent:
             beat.next = max(count + 1, int(count * SPACING))
+        if beat.floor != float("inf"):
+            beat.floor = int(count * FLOOR) + 1
         return True
 
     def count(self, key: Hashable) -> int:

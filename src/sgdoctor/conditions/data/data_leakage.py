@@ -48,7 +48,7 @@ def in_run(
     source: Source,
     *,
     min_share: float = 0.03,  # of the evaluation samples; chance makes no two rows of floats equal
-    max_repeats: float = 0.02,  # of the training samples among themselves: more are a table of few distinct rows
+    max_repeats: float = 0.5,  # of the training samples among themselves: more are a table of few distinct rows
     min_shared: int = 8,  # samples: fewer may be real duplicates of the data
 ) -> Answer:
     """Two loaders share samples, or something is fitted to all data before they are split."""

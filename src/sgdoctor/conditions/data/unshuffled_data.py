@@ -221,6 +221,7 @@ CONDITION = Condition(
     in_run=in_run,
     remedies=remedies,
     explains=(
+        "dead-relu",
         *("lr-too-high", "lr-too-low", "batch-norm-eval-gap", "class-imbalance", "uninformative-labels"),
         *("overfitting", "exploding-gradients"),
     ),

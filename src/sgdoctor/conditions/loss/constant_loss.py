@@ -182,5 +182,12 @@ CONDITION = Condition(
     in_run=in_run,
     remedies=remedies,
     structural=True,
-    explains=("vanishing-gradients", "uninformative-labels", "lr-too-low", "missing-step", "unscaled-target"),
+    explains=(
+        "vanishing-gradients",
+        "uninformative-labels",
+        "lr-too-low",
+        "missing-step",
+        "unscaled-target",
+        "unused-parameters",
+    ),
 )

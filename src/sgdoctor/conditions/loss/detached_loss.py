@@ -347,5 +347,5 @@ CONDITION = Condition(
     in_run=in_run,
     remedies=remedies,
     structural=True,
-    explains=("missing-step",),
+    explains=("missing-step", "unused-parameters", "grad-enabled-in-eval"),
 )

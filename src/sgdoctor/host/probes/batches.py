@@ -12,6 +12,7 @@ MAX_LOADERS = 24  # loaders whose batches are described
 MAX_TENSORS = 4  # of one batch
 MAX_ROWS = 3000  # samples of one loader that are remembered by their fingerprint
 MAX_ELEMENTS = 400  # of one sample that go into its fingerprint, evenly spread
+TELLING = 16  # whole numbers in a row that make it one of a kind
 MAX_VALUES = 200_000  # of one tensor that go into its moments
 MAX_CLASSES = 200
 MAX_BAD = 40  # places with a value that is not finite, in one record
@@ -99,10 +100,19 @@ class Batches:
             row = {"k": "batch", "loader": feed.number, "pass": feed.passes, "n": feed.place - 1}
             of = [self._facts(tensor) for tensor in tensors]
             self._observer.write({**row, "step": self._observer.steps, "of": of})
-        if counted and tensors:
-            marks = self._fingerprints(tensors[0])
+        rows = next((tensor for tensor in tensors if self._tells_apart(tensor)), None)
+        if counted and rows is not None:
+            marks = self._fingerprints(rows)
             feed.seen += len(marks)
             feed.rows.update(marks)
+
+    @staticmethod
+    def _tells_apart(tensor: Any) -> bool:
+        """Whether rows that are equal must be one sample: a few categories are equal by chance."""
+        if tensor.dim() < 2 or tensor.numel() == 0 or tensor.is_complex() or tensor.is_sparse:
+            return False
+        wide = tensor[0].numel() >= TELLING
+        return wide or (tensor.is_floating_point() and bool((tensor != tensor.round()).any()))
 
     def _facts(self, tensor: Any) -> dict[str, Any]:
         facts: dict[str, Any] = {

@@ -11,13 +11,14 @@ from ..frames import peel, unseen
 MAX_VALUES = 200_000  # of one input that go into its moments
 MAX_COLUMNS = 32  # columns described one by one
 MAX_INPUTS = 3  # of one call
+CALLS = 3  # looked at in a row
 
 
 class Doors:
     """Rows `door` for sampled calls.
 
-    The next call of a module is wrapped, and that one only: a wrapper on every call would cost several percent, and
-    torch's own global hooks show in its tracebacks.
+    The next calls of a module from outside are wrapped, and those only: a wrapper on every call would cost several
+    percent, and torch's own global hooks show in its tracebacks. More than one call, as a step may need several.
     """
 
     SIGNALS = ("model_inputs",)
@@ -37,20 +38,26 @@ class Doors:
     def _place(self) -> None:
         owner = self._torch.nn.Module
         original = owner.__dict__["_call_impl"]
-        waiting = True
+        left, inside = CALLS, False
 
         def wrapper(module: Any, *args: Any, **kwargs: Any) -> Any:
-            nonlocal waiting
+            nonlocal left, inside
+            outermost = bool(left) and not inside
             try:
-                if waiting:
-                    waiting = False
-                    self._take_off()
+                if outermost:
+                    inside = True
+                    left -= 1
+                    if not left:
+                        self._take_off()
                     if not self._torch.compiler.is_compiling() and not self._torch.jit.is_tracing():
                         self._called(module, args)
                 return original(module, *args, **kwargs)
             except BaseException as error:
                 peel(error)
                 raise
+            finally:
+                if outermost:
+                    inside = False
 
         self._original, self._placed = original, functools.wraps(original)(unseen(wrapper))
         owner._call_impl = self._placed
