@@ -15,6 +15,7 @@ from ..diagnosis import Diagnosis, Placed, Proof
 from .json import relative
 from .untrusted import clean, line
 
+FEW = 5  # conditions that could not be judged are named up to here
 WIDTH = 100  # of a report that goes to a file
 COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 PROOFS = {
@@ -172,9 +173,10 @@ def _print_learning(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def _print_open(diagnosis: Diagnosis, console: Console) -> None:
-    """The names only: most of the reasons are that the script has nothing of the kind. JSON has them all."""
-    if diagnosis.not_evaluated:
-        names = ", ".join(name for name, _ in diagnosis.not_evaluated)
+    """The names of a few, the number of many: most of them have nothing of the kind to judge. JSON has the reasons."""
+    count = len(diagnosis.not_evaluated)
+    if count:
+        names = ", ".join(name for name, _ in diagnosis.not_evaluated) if count <= FEW else f"{count} conditions"
         console.print(Text(f"not evaluated: {names} (`sgdoctor report --json -` says why)", style="dim"))
         console.print()
 
