@@ -29,10 +29,10 @@ def command(
 
     Exit status: 0 nothing found, 1 findings.
     """
-    from ..api import diagnose
+    from ..api import load
     from ..process import last_record
-    from ..trials.store import with_proofs
+    from ..trials.store import recalled
 
-    diagnosis = with_proofs(diagnose(record or last_record(), select=select, ignore=ignore))
+    diagnosis = recalled(load(record or last_record()), select, ignore)
     write_report(diagnosis, form, json_file, quiet or json_file == "-", to_stderr=False)
     sys.exit(1 if any(placed.severity != "info" for placed in diagnosis.findings) else 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -10,7 +12,8 @@ from typing import Any
 import msgspec
 
 from ..conditions import Outcome
-from ..diagnosis import Diagnosis, Proof
+from ..diagnosis import Diagnosis, Proof, diagnose
+from ..record import Record
 
 FILE = "proof.json"
 
@@ -40,19 +43,21 @@ def keep(diagnosis: Diagnosis) -> None:
         (diagnosis.record.path / FILE).write_text(json.dumps(asdict(kept)), encoding="utf-8")
 
 
-def with_proofs(diagnosis: Diagnosis) -> Diagnosis:
-    """The diagnosis with the proofs that lie beside its record."""
-    path = None if diagnosis.record.path is None else diagnosis.record.path / FILE
-    if path is None or not path.is_file():
-        return diagnosis
+def recalled(record: Record, select: Iterable[str] = (), ignore: Iterable[str] = ()) -> Diagnosis:
+    """The diagnosis of a record, with the experiments and the proofs that lie beside it."""
+    strict = os.environ.get("SGDOCTOR_STRICT") == "1"
+    path = None if record.path is None else record.path / FILE
     try:
-        kept = msgspec.convert(json.loads(path.read_text(encoding="utf-8")), Kept)
-        proofs = {(name, title): msgspec.convert(fields, Proof) for name, title, fields in kept.proofs}
-        outcomes = tuple(msgspec.convert(fields, Outcome) for fields in kept.experiments)
+        kept = msgspec.convert(json.loads(path.read_text(encoding="utf-8")), Kept) if path is not None else None
+        proofs = {(n, title): msgspec.convert(fields, Proof) for n, title, fields in (kept.proofs if kept else [])}
+        outcomes = [msgspec.convert(fields, Outcome) for fields in (kept.experiments if kept else [])]
     except (OSError, ValueError, msgspec.ValidationError):
+        kept, proofs, outcomes = None, {}, []
+    diagnosis = diagnose(record, select=select, ignore=ignore, strict=strict, outcomes={o.name: o for o in outcomes})
+    if kept is None:
         return diagnosis
     findings = []
     for placed in diagnosis.findings:
         offers = [replace(o, proof=proofs.get((placed.condition.id, o.remedy.title))) for o in placed.offers]
         findings.append(replace(placed, offers=tuple(sorted(offers, key=lambda offer: offer.proof is None))))
-    return replace(diagnosis, findings=tuple(findings), experiments=outcomes, patched=kept.patched)
+    return replace(diagnosis, findings=tuple(findings), patched=kept.patched)
