@@ -56,7 +56,9 @@ def in_run(
     """An allocation failed, or a process that grew was killed."""
     error = record.exception
     growth = _growth(record)
-    if error is not None:
+    if error is None and not record.rows("memory"):
+        yield NotEvaluated("it ended without an exception, and how much memory it took was not seen")
+    elif error is not None:
         text = str(error.get("text"))
         known = error.get("type") in ("OutOfMemoryError", "MemoryError", "_ArrayMemoryError") or MESSAGES.search(text)
         if not known:

@@ -74,12 +74,13 @@ def in_run(
             (o.site for o in record.objectives if optimizer is None or optimizer in optimizers_of(record, o)), None
         )
         known = norms[np.isfinite(norms)]
+        grown = f" (its norm went from {known[0]:.3g} to {known[-1]:.3g})" if len(known) else ""
         yield Finding(
             backward,
             (
                 Evidence(
                     f"at {int(carried.sum())} of {len(norms)} sampled steps the gradient of the step before was still "
-                    f"in place when backward() began (its norm grew from {known[0]:.3g} to {known[-1]:.3g})",
+                    f"in place when backward() began{grown}",
                     "stale_gradients",
                     float(carried.mean()),
                     0.0,
