@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from processes import SCRIPTS, observed
@@ -86,9 +87,9 @@ def test_an_arm_that_could_not_do_what_was_asked_is_no_evidence() -> None:
     assert "no loss of torch's" in outcome.answer and not outcome.figures
 
 
-def live(script: Path, tmp_path: Path, name: str, **intervention: object) -> Record:
+def live(script: Path, tmp_path: Path, arm: str, intervention: dict[str, Any] | None = None) -> Record:
     """The record of a script under an intervention, with its sources."""
-    folder = tmp_path / name
+    folder = tmp_path / arm
     observed(script, cwd=CLINIC.parent, record=folder, intervention=intervention or None)
     rows = load(folder)
     texts = [{"k": "source", "file": script.relative_to(CLINIC.parent).as_posix(), "text": script.read_text()}]
@@ -114,7 +115,7 @@ def test_a_condition_that_only_an_experiment_shows(
     entry, asked = catalogue()[condition], experiments()[name]
     assert entry.suspects is not None and entry.in_experiment is not None
     assert state == "healthy" or name in entry.suspects(base, source)
-    arms = {arm: live(script, tmp_path, arm.replace(" ", "-"), **spec) for arm, spec in asked.arms(base).items()}
+    arms = {arm: live(script, tmp_path, arm.replace(" ", "-"), spec) for arm, spec in asked.arms(base).items()}
     outcomes = {name: asked.judge(base, arms)}
     found = [each for each in entry.in_experiment(base, source, outcomes) if isinstance(each, Finding)]
     marked = [i for i, line in enumerate(script.read_text().splitlines(), 1) if f"# expect: {condition}" in line]
