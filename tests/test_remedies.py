@@ -10,12 +10,12 @@ from sgdoctor.source.criterion import classified, taken_off
 from sgdoctor.source.entrance import Entrance, standardised_entrance
 from sgdoctor.source.inputs import standardised_inputs
 from sgdoctor.source.loss import argument, loss_call
+from sgdoctor.source.numbers import literals
 from sgdoctor.source.output import output_of
 from sgdoctor.source.pairing import paired
 from sgdoctor.source.scale import Moments, scaled_targets
 from sgdoctor.source.shapes import Given, Meeting, fitted_layer, fitted_loss
 from sgdoctor.source.stable import stable_operation
-from sgdoctor.source.values import literal_of
 
 FILE = "train.py"
 
@@ -242,5 +242,5 @@ def test_a_number_is_changed_where_it_is_written(text: str, wanted: str) -> None
     source = Source({FILE: text})
     (module,) = source
     (call,) = module.calls("use")
-    found = literal_of(source, module, call.args[0])
-    assert found is not None and wanted in patched(text, (found[0].replace(found[1], "8"),))
+    found = literals(source, module, call.args[0])[0]
+    assert wanted in patched(text, (found.module.replace(found.node, "8"),))

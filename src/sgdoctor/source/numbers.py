@@ -99,7 +99,7 @@ def _parts(
 
 def _parts_of_call(module: Module, node: ast.Call, keys: tuple[str, ...]) -> Iterator[tuple[ast.expr, tuple[str, ...]]]:
     name = module.dotted(node.func).rpartition(".")[2]
-    if name in ("float", "field", "Field"):
+    if name in ("float", "int", "field", "Field"):
         yield from ((part, keys) for part in node.args[:1])
         yield from ((each.value, keys) for each in node.keywords if each.arg == "default")
     elif name == "get" and isinstance(node.func, ast.Attribute) and node.args:

@@ -45,7 +45,7 @@ import math
 from ...record import Record, Row, Site
 from ...source import Source
 from ...source.loss import argument
-from ...source.values import literal_of
+from ...source.numbers import literals
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, site_at, standing
 
@@ -97,7 +97,7 @@ def _finding(record: Record, source: Source, row: Row, text: str, confidence: fl
     )
     severity = "error" if row.get("batches") == 0 else None
     site = _built(source, record, row)
-    return Finding(site, (evidence,), confidence, severity=severity, subject=samples)  # type: ignore[arg-type]
+    return Finding(site, (evidence,), confidence, severity=severity, subject=(size, samples))  # type: ignore[arg-type]
 
 
 def _built(source: Source, record: Record, row: Row) -> Site | None:
@@ -123,66 +123,44 @@ def _by_hand(record: Record, source: Source, max_steps: int, good_skill: float) 
     if entry.count > max_steps or not fails(entry, good_skill):
         return
     for module in source:
-        values = _constants(module.tree)
         for call in module.calls("range"):
             if len(call.args) != 3:
                 continue
-            stop, step = (_value(argument, values) for argument in call.args[1:])
-            if stop is not None and step is not None and step > stop > 1:
+            stop, step = (next(iter(literals(source, module, argument)), None) for argument in call.args[1:])
+            if stop is not None and step is not None and step.value > stop.value > 1:
                 evidence = Evidence(
-                    f"batches of {step:.0f} are cut from {stop:.0f} samples: one step a pass, {entry.count} in all; "
-                    f"{standing(entry)}",
+                    f"batches of {step.value:.0f} are cut from {stop.value:.0f} samples: one step a pass, "
+                    f"{entry.count} in all; {standing(entry)}",
                     "objective",
-                    step,
-                    stop,
+                    step.value,
+                    stop.value,
                 )
-                yield Finding(site_at(module, call), (evidence,), 0.85, subject=int(stop))
+                sizes = (int(step.value), int(stop.value))
+                yield Finding(site_at(module, call), (evidence,), 0.85, subject=sizes)
                 return
-
-
-def _constants(tree: ast.Module) -> dict[str, float]:
-    """Names that are assigned one number at module level."""
-    found: dict[str, float] = {}
-    for node in tree.body:
-        if not isinstance(node, ast.Assign):
-            continue
-        target, value = node.targets[0], node.value
-        pairs = [(target, value)]
-        if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-            pairs = list(zip(target.elts, value.elts))
-        for name, constant in pairs:
-            if not (isinstance(name, ast.Name) and isinstance(constant, ast.Constant)):
-                continue
-            if isinstance(constant.value, (int, float)):
-                found[name.id] = float(constant.value)
-    return found
-
-
-def _value(node: ast.expr, values: dict[str, float]) -> float | None:
-    if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
-        return float(node.value)
-    return values.get(node.id) if isinstance(node, ast.Name) else None
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A batch that makes many steps an epoch."""
     words = "use a batch that leaves at least ten steps an epoch (16 to 128 for small data)"
-    site, samples = finding.site, finding.subject
+    site = finding.site
     module = source.module(site.file) if site is not None else None
-    if site is None or module is None or not isinstance(samples, int):
+    if site is None or module is None or not isinstance(finding.subject, tuple):
         return [Remedy(words, "changes-training")]
+    large, samples = finding.subject
     batch = 2 ** int(math.log2(min(MOST, max(LEAST, samples / STEPS))))
     for call in ast.walk(module.tree):
         if not isinstance(call, ast.Call) or call.lineno != site.line:
             continue
         loader = module.dotted(call.func).rpartition(".")[2] == "DataLoader"
         size = argument(call, 1, "batch_size") if loader else argument(call, 2) if len(call.args) == 3 else None
-        found = literal_of(source, module, size) if size is not None else None
-        if found is not None:
-            title = f"use a batch of {batch}: {samples // batch} steps an epoch"
-            return [Remedy(title, "changes-training", (found[0].replace(found[1], str(batch)),))]
-        if size is not None:
-            return [Remedy(words, "changes-training", (module.replace(size, str(batch)),))]
+        if size is None:
+            continue
+        for found in literals(source, module, size):
+            if found.value == large:
+                title = f"use a batch of {batch}: {samples // batch} steps an epoch"
+                return [Remedy(title, "changes-training", (found.module.replace(found.node, str(batch)),))]
+        return [Remedy(words, "changes-training", (module.replace(size, str(batch)),))]
     return [Remedy(words, "changes-training")]
 
 

@@ -41,8 +41,6 @@ If the pairs are right, the inputs do not contain the answer: change the data, n
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -52,6 +50,7 @@ from ...source.flow import Point
 from ...source.loss import maker, trails
 from ...source.pairing import paired
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+from ..doubts import asks, shown, weighed
 from ..questions import judged, loss_site, middle, site_of, steps_of
 
 SHUFFLES = ("permutation", "randperm", "shuffle", "sample", "listdir", "glob", "iterdir", "scandir", "sorted", "walk")
@@ -166,23 +165,18 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 PLUMBING = 0.97  # share of one batch's loss left at every rate: then not even plumbing or capacity is sound
 
 
-def suspects(record: Record, source: Source) -> tuple[str, ...]:
-    """Whether one batch can be memorised, where the run says that labels carry no signal."""
-    return ("memorises_one_batch",) if any(isinstance(each, Finding) for each in in_run(record, source)) else ()
-
-
-def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
+def _memorised(answer: Finding, outcome: Outcome) -> Finding | NotEvaluated:
     """A batch that is memorised shows that all but the labels works; one that is not, that something does not."""
-    outcome = outcomes.get("memorises_one_batch")
-    for answer in in_run(record, source):
-        if not isinstance(answer, Finding) or outcome is None or not outcome.figures:
-            yield answer
-        elif outcome.figure("share") > PLUMBING:
-            yield NotEvaluated("not even one batch can be memorised: something else is wrong than the labels")
-        else:
-            shown = Evidence(f"can one batch be memorised? {outcome.answer}", None, outcome.figure("share"), 1.0)
-            sure = 0.95 if outcome.word("memorised") == "yes" else answer.confidence
-            yield replace(answer, evidence=(*answer.evidence, shown), confidence=sure)
+    if outcome.figure("share") > PLUMBING:
+        return NotEvaluated("not even one batch can be memorised: something else is wrong than the labels")
+    return shown(answer, outcome, outcome.figure("share"), 1.0, sure=outcome.word("memorised") == "yes")
+
+
+def _alike(answer: Finding, outcome: Outcome) -> Finding | NotEvaluated:
+    """Without the pairing, or without the inputs, it does as well: nothing is learnt from them."""
+    if not outcome.figure("alike"):
+        return NotEvaluated(f"{outcome.question} {outcome.answer}")
+    return shown(answer, outcome, outcome.figure("changed"), outcome.figure("plain"), sure=False)
 
 
 CONDITION = Condition(
@@ -190,8 +184,8 @@ CONDITION = Condition(
     "error",
     needs=("loss_values", "constant_loss", "permuted_loss", "updates"),
     in_run=in_run,
-    suspects=suspects,
-    in_experiment=in_experiment,
+    suspects=asks(in_run, "memorises_one_batch", "permuted_targets", "zeroed_inputs"),
+    in_experiment=weighed(in_run, memorises_one_batch=_memorised, permuted_targets=_alike, zeroed_inputs=_alike),
     remedies=remedies,
     by_learning=True,
     by_exclusion=True,

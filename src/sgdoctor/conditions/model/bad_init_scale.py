@@ -41,6 +41,7 @@ from ...record import Progress, Record, Site
 from ...record.record import number, numbers
 from ...source import Module, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..doubts import asks, surer_when_better, weighed
 from ..network import listed
 from ..questions import fails, judged, layer_name, layer_site, site_at, standing
 
@@ -180,6 +181,8 @@ CONDITION = Condition(
     "error",
     needs=("weights", "graph", "objective", "constant_loss", "parameters"),
     in_run=in_run,
+    suspects=asks(in_run, "fresh_initialisation"),
+    in_experiment=weighed(in_run, fresh_initialisation=surer_when_better),
     remedies=remedies,
     explains=("lr-too-low", "uninformative-labels", "dead-relu", "vanishing-gradients"),
 )

@@ -47,6 +47,7 @@ from ...record.record import number
 from ...source import Source
 from ...source.initialisers import CONSTANT, drawn_tensors, initialiser_at, random_again
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..doubts import asks, surer_when_better, weighed
 from ..questions import initialiser_site, layer_name, layer_site, optimizers_of
 from ..weights import built_at, drawn_weights
 
@@ -122,6 +123,8 @@ CONDITION = Condition(
     "error",
     needs=("unit_symmetry", "optimizers"),
     in_run=in_run,
+    suspects=asks(in_run, "fresh_initialisation"),
+    in_experiment=weighed(in_run, fresh_initialisation=surer_when_better),
     remedies=remedies,
     explains=("vanishing-gradients", "dead-relu", "uninformative-labels", "lr-too-low"),
 )

@@ -36,6 +36,7 @@ from ...record.record import Optimizer, number
 from ...record.steps import Steps
 from ...source import Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..doubts import asks, upheld_when_better, weighed
 from ..questions import fails, judged, optimizers_of, standing
 
 
@@ -99,6 +100,8 @@ CONDITION = Condition(
     "error",
     needs=("updates", "optimizers", "objective", "constant_loss"),
     in_run=in_run,
+    suspects=asks(in_run, "without_momentum"),
+    in_experiment=weighed(in_run, without_momentum=upheld_when_better),
     remedies=remedies,
     by_learning=True,
     explains=(

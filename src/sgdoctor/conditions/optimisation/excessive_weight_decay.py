@@ -37,6 +37,7 @@ from ...record.record import Optimizer, number, numbers
 from ...source import Source
 from ...source.rates import scale_setting
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..doubts import asks, upheld_when_better, weighed
 from ..questions import fails, judged, middle, optimizers_of, standing
 
 
@@ -113,6 +114,8 @@ CONDITION = Condition(
     "warning",
     needs=("updates", "optimizers", "objective", "constant_loss"),
     in_run=in_run,
+    suspects=asks(in_run, "without_decay"),
+    in_experiment=weighed(in_run, without_decay=upheld_when_better),
     remedies=remedies,
     by_learning=True,
     explains=("uninformative-labels", "vanishing-gradients", "dead-relu", "lr-too-low"),

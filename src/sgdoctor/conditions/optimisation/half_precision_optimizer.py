@@ -38,6 +38,7 @@ from ...record.record import Optimizer, numbers
 from ...record.steps import Steps
 from ...source import Module, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..doubts import asks, surer_when_better, weighed
 from ..questions import fails, judged, middle, optimizers_of, site_at, standing
 
 RESOLUTION = {"float16": 2.0**-11, "bfloat16": 2.0**-8}  # half a unit in the last place, relative to the weight
@@ -129,6 +130,8 @@ CONDITION = Condition(
     "error",
     needs=("parameters", "optimizers", "updates", "objective"),
     in_run=in_run,
+    suspects=asks(in_run, "double_precision"),
+    in_experiment=weighed(in_run, double_precision=surer_when_better),
     remedies=remedies,
     explains=(
         "nonfinite-loss",

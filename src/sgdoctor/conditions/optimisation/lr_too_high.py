@@ -42,7 +42,6 @@ Smaller batch than the recipe's: scale the lr down with it (linearly for SGD). T
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -54,6 +53,7 @@ from ...record.steps import Steps
 from ...source import Source
 from ...source.rates import scale, scale_by_hand, written
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+from ..doubts import asks, shown, weighed
 from ..questions import judged, middle, standing, steps_of
 
 ADAPTIVE_STEP = 0.015  # |change| / |weight| of the first steps; healthy runs of the clinic with Adam: 0.01 to 0.03
@@ -179,29 +179,17 @@ def changed_rate(finding: Finding, source: Source, verb: str) -> list[Remedy]:
 
 def tested(answer: Finding, outcome: Outcome) -> Finding:
     """A finding with the range test as evidence, and its best rate as the first remedy."""
-    shown = Evidence(outcome.answer, None, outcome.figure("best_end"), outcome.figure("own_end"))
     rate, best = answer.subject, outcome.figure("best")
     if isinstance(rate, Rate):
         rate = rate._replace(factors=(best, *(factor for factor in rate.factors if factor != best)))
-    sure = max(answer.confidence, 0.95)
-    return replace(answer, evidence=(*answer.evidence, shown), confidence=sure, subject=rate)
+    return replace(shown(answer, outcome, outcome.figure("best_end"), outcome.figure("own_end")), subject=rate)
 
 
-def suspects(record: Record, source: Source) -> tuple[str, ...]:
-    """A range test where the run says that steps are too large."""
-    return ("learning_rate_range",) if any(isinstance(each, Finding) for each in in_run(record, source)) else ()
-
-
-def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
+def _weigh(answer: Finding, outcome: Outcome) -> Finding | NotEvaluated:
     """A smaller rate goes further; where none of those tried does, the rate is not what is wrong."""
-    outcome = outcomes.get("learning_rate_range")
-    for answer in in_run(record, source):
-        if not isinstance(answer, Finding) or outcome is None or not outcome.figures:
-            yield answer
-        elif outcome.figure("best") < 1:
-            yield tested(answer, outcome)
-        else:
-            yield NotEvaluated(f"no smaller learning rate does better: {outcome.answer}")
+    if outcome.figure("best") < 1:
+        return tested(answer, outcome)
+    return NotEvaluated(f"no smaller learning rate does better: {outcome.answer}")
 
 
 CONDITION = Condition(
@@ -209,8 +197,8 @@ CONDITION = Condition(
     "error",
     needs=("updates", "curvature", "objective", "constant_loss"),
     in_run=in_run,
-    suspects=suspects,
-    in_experiment=in_experiment,
+    suspects=asks(in_run, "learning_rate_range"),
+    in_experiment=weighed(in_run, learning_rate_range=_weigh),
     remedies=remedies,
     by_learning=True,
     explains=(

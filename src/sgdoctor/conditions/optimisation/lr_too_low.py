@@ -37,14 +37,13 @@ give slow layers a group of their own. More epochs at the same lr is the expensi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from ...record import Record
 from ...record.steps import Steps
 from ...source import Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+from ..doubts import asks, weighed
 from ..questions import fails, judged, middle, standing, steps_of
 from .lr_too_high import Rate, changed_rate, tested
 
@@ -113,21 +112,11 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return changed_rate(finding, source, "raise")
 
 
-def suspects(record: Record, source: Source) -> tuple[str, ...]:
-    """A range test where the run says that steps are too small."""
-    return ("learning_rate_range",) if any(isinstance(each, Finding) for each in in_run(record, source)) else ()
-
-
-def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
+def _weigh(answer: Finding, outcome: Outcome) -> Finding | NotEvaluated:
     """A larger rate goes further; where none of those tried does, the rate is not what is wrong."""
-    outcome = outcomes.get("learning_rate_range")
-    for answer in in_run(record, source):
-        if not isinstance(answer, Finding) or outcome is None or not outcome.figures:
-            yield answer
-        elif outcome.figure("best") > 1:
-            yield tested(answer, outcome)
-        else:
-            yield NotEvaluated(f"no larger learning rate does better: {outcome.answer}")
+    if outcome.figure("best") > 1:
+        return tested(answer, outcome)
+    return NotEvaluated(f"no larger learning rate does better: {outcome.answer}")
 
 
 CONDITION = Condition(
@@ -135,8 +124,8 @@ CONDITION = Condition(
     "error",
     needs=("updates", "objective", "constant_loss"),
     in_run=in_run,
-    suspects=suspects,
-    in_experiment=in_experiment,
+    suspects=asks(in_run, "learning_rate_range"),
+    in_experiment=weighed(in_run, learning_rate_range=_weigh),
     remedies=remedies,
     by_learning=True,
     explains=("uninformative-labels",),

@@ -44,13 +44,12 @@ validation batches are slightly contaminated.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
-from dataclasses import replace
 
 from ...record import Record, Row, Site
 from ...source import Module, Source
 from ...source.modes import evaluated
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+from ..doubts import asks, shown, weighed
 
 LAYERS = {"dropout": "dropout", "batch_norm": "batch norm"}
 METRICS = ("argmax", "eq", "topk", "max", "accuracy_score", "roc_auc_score", "round", "f1_score", "r2_score")
@@ -139,22 +138,9 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe", tuple(edits))]
 
 
-def suspects(record: Record, source: Source) -> tuple[str, ...]:
-    """How much the mode matters to one batch, where the run says that the wrong one is in force."""
-    return ("train_against_eval",) if any(isinstance(each, Finding) for each in in_run(record, source)) else ()
-
-
-def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
+def _weigh(answer: Finding, outcome: Outcome) -> Finding:
     """The loss of one batch in both modes, and whether two passes in eval mode differ, as further evidence."""
-    outcome = outcomes.get("train_against_eval")
-    for answer in in_run(record, source):
-        if not isinstance(answer, Finding) or outcome is None or not outcome.figures:
-            yield answer
-            continue
-        shown = Evidence(
-            f"the loss of one batch: {outcome.answer}", None, outcome.figure("train"), outcome.figure("eval")
-        )
-        yield replace(answer, evidence=(*answer.evidence, shown))
+    return shown(answer, outcome, outcome.figure("train"), outcome.figure("eval"), sure=False)
 
 
 CONDITION = Condition(
@@ -162,7 +148,7 @@ CONDITION = Condition(
     "warning",
     needs=("modes", "mode_switches", "loss_calls"),
     in_run=in_run,
-    suspects=suspects,
-    in_experiment=in_experiment,
+    suspects=asks(in_run, "train_against_eval"),
+    in_experiment=weighed(in_run, train_against_eval=_weigh),
     remedies=remedies,
 )

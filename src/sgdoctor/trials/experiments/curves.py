@@ -6,9 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...conditions import Outcome
 from ...record import Record, progress
+from .experiment import Experiment
 
 MIN_STEPS = 10  # an arm that was stopped earlier says nothing
+ALIKE = 0.05  # of the baseline's loss
+BETTER = 0.1  # of the baseline's loss
 
 
 class End(NamedTuple):
@@ -46,3 +50,38 @@ def refusal(record: Record) -> str:
 def trained(record: Record) -> bool:
     """Whether there is anything to compare with."""
     return any(objective.count >= MIN_STEPS for objective in record.objectives)
+
+
+def alike(experiment: Experiment, baseline: Record, arms: dict[str, Record]) -> Outcome:
+    """Whether the changed script learns as well as the script as it is."""
+    ends = _ends(experiment, baseline, arms)
+    if isinstance(ends, Outcome):
+        return ends
+    plain, changed = ends
+    same = changed.share - plain.share < ALIKE
+    text = f"{'yes' if same else 'no'}: the loss ends at {changed.last:.4g} so, and at {plain.last:.4g} as it is"
+    figures = {"changed": changed.share, "plain": plain.share, "alike": float(same)}
+    return Outcome(experiment.name, experiment.question, text, figures)
+
+
+def better(experiment: Experiment, baseline: Record, arms: dict[str, Record]) -> Outcome:
+    """Whether the changed script goes further than the script as it is; the worst of several changed ones counts."""
+    ends = _ends(experiment, baseline, arms)
+    if isinstance(ends, Outcome):
+        return ends
+    plain, changed = ends
+    cured = changed.finite and not plain.finite
+    further = cured or bool(np.isfinite(changed.share) and plain.share - changed.share > BETTER)
+    text = f"{'yes' if further else 'no'}: the loss ends at {changed.last:.4g} so, and at {plain.last:.4g} as it is"
+    figures = {"share": changed.share, "plain": plain.share, "better": float(further)}
+    return Outcome(experiment.name, experiment.question, text, figures)
+
+
+def _ends(experiment: Experiment, baseline: Record, arms: dict[str, Record]) -> tuple[End, End] | Outcome:
+    """How the script as it is ended, and the worst of its changed runs; the outcome where there is none."""
+    plain = end(baseline)
+    found = [ended for arm in arms.values() if not refusal(arm) and (ended := end(arm)) is not None]
+    if plain is None or not found:
+        reason = next((text for arm in arms.values() if (text := refusal(arm))), "there are no two runs to compare")
+        return experiment.cannot(reason)
+    return plain, max(found, key=lambda ended: (not ended.finite, ended.share))
