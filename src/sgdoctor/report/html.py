@@ -1,0 +1,185 @@
+"""A diagnosis as one page that opens offline: the verdict and its proof first, then what the record shows."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from importlib.resources import files
+from typing import Any
+
+import plotly.offline
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from ..diagnosis import Diagnosis, Placed
+from ..diagnosis.diagnosis import source_of
+from ..record import Record, Site
+from ..record.loop import windows
+from ..source import Module, Source
+from .figures import Figure, figures, proof_figure
+from .json import document
+from .terminal import verdict_in_words
+from .untrusted import clean, line
+
+AROUND = 4  # lines of the script shown above and below a finding's
+LONGEST = 80  # lines of the script shown beside the loop
+EVENTS = {
+    "z": "zero_grad",
+    "m": "model.zero_grad",
+    "l": "loss",
+    "B": "backward",
+    "g": "autograd.grad",
+    "c": "clip",
+    "u": "unscale",
+    "S": "step",
+    "h": "scheduler",
+    "T": "train()",
+    "E": "eval()",
+    "s": "scale",
+    "p": "scaler.step",
+    "d": "scaler.update",
+}
+
+
+def render(diagnosis: Diagnosis) -> str:
+    """The page. Everything that comes from the script is escaped; nothing is fetched from anywhere."""
+    facts = document(diagnosis)
+    source = source_of(diagnosis.record)
+    numbers = itertools.count()
+    scripts = {
+        "plotly": plotly.offline.get_plotlyjs().replace("\r\n", "\n"),
+        "drawing": files(__package__).joinpath("page.js").read_text(encoding="utf-8"),
+    }
+    environment = Environment(
+        loader=PackageLoader("sgdoctor", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template("page.html.jinja").render(
+        policy=_policy(list(scripts.values())),
+        tool=facts["tool"],
+        run={"script": line(str(facts["run"]["script"]))},
+        verdict=diagnosis.verdict,
+        summary=line(diagnosis.summary),
+        learning=_learning(diagnosis),
+        findings=[_finding(placed, source, numbers) for placed in diagnosis.findings],
+        experiments=[{"question": e.question, "answer": line(e.answer)} for e in diagnosis.experiments],
+        loop=_loop(diagnosis, source),
+        figures=[_embedded(figure, next(numbers)) for figure in figures(diagnosis)],
+        run_rows=[(name, line(_said(value))) for name, value in facts["run"].items() if value not in (None, [], "")],
+        not_evaluated=[{"condition": name, "reason": line(reason)} for name, reason in sorted(diagnosis.not_evaluated)],
+        **{name: Markup(text) for name, text in scripts.items()},  # ours and plotly's; checked by their hashes
+    )
+    return page.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _policy(scripts: list[str]) -> str:
+    """Only these two scripts may run, and nothing may be loaded; plotly sets styles of its own."""
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts]
+    allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _learning(diagnosis: Diagnosis) -> str:
+    learning = diagnosis.learning
+    if learning is None or learning.first != learning.first:
+        return ""
+    text = f"Loss {learning.first:.4g} -> {learning.last:.4g} over {learning.count} steps"
+    if learning.baseline == learning.baseline:
+        text += f"; the best constant output has {learning.baseline:.4g} (skill {learning.skill:.2f})"
+    return text + "."
+
+
+def _finding(placed: Placed, source: Source, numbers: Iterator[int]) -> dict[str, Any]:
+    site = placed.finding.site
+    offers = [offer for offer in placed.offers if offer.proof is not None] or list(placed.offers)
+    proofs = []
+    for offer in offers:
+        if offer.proof is not None:
+            figure = proof_figure(offer.proof, line(offer.remedy.title))
+            drawn = _embedded(figure, next(numbers)) if figure is not None else None
+            proofs.append(
+                {"verdict": offer.proof.verdict, "words": line(verdict_in_words(offer.proof)), "figure": drawn}
+            )
+    return {
+        "condition": placed.condition.id,
+        "title": placed.condition.title,
+        "severity": placed.severity,
+        "explained_by": placed.explained_by,
+        "proofs": proofs,
+        "evidence": [line(entry.text) for entry in placed.finding.evidence],
+        "where": line(f"{site.file}:{site.line} in {site.function}") if site else "",
+        "excerpt": _excerpt(source.module(site.file), site) if site else [],
+        "remedies": [{"title": line(o.remedy.title), "diff": _diff(o.patch)} for o in offers],
+    }
+
+
+def _excerpt(module: Module | None, site: Site) -> list[dict[str, Any]]:
+    """The lines around a finding's."""
+    if module is None:
+        return []
+    first, last = max(1, site.line - AROUND), min(len(module.lines), site.line + AROUND)
+    return [{"text": line(f"{n:5}  {module.lines[n - 1]}"), "at": n == site.line} for n in range(first, last + 1)]
+
+
+def _diff(patch: str | None) -> list[dict[str, str]]:
+    kinds = {"+": "add", "-": "del", "@": "hunk"}
+    rows = clean(patch).rstrip("\n").split("\n") if patch else []
+    return [{"text": row, "kind": kinds.get(row[:1], "")} for row in rows]
+
+
+def _loop(diagnosis: Diagnosis, source: Source) -> dict[str, Any] | None:
+    """The most frequent signature of the loop, each event beside the line it comes from."""
+    record = diagnosis.record
+    window = max(windows(record), key=lambda each: each.times, default=None)
+    if window is None:
+        return None
+    marks = _marks(record, window.events)
+    file = max(marks, key=lambda name: len(marks[name]), default="")
+    module = source.module(file)
+    if module is None:
+        return None
+    lines = sorted(marks[file])
+    first = max(1, lines[0] - 1)
+    last = min(len(module.lines), lines[-1] + 1, first + LONGEST)
+    found = {p.finding.site.line for p in diagnosis.findings if p.finding.site and p.finding.site.file == file}
+    rows = [
+        {"text": line(f"{n:5}  {module.lines[n - 1]}"), "at": n in found, "events": " ".join(marks[file].get(n, []))}
+        for n in range(first, last + 1)
+    ]
+    times = f"{window.times} of {record.steps} steps" if record.steps else "every step"
+    return {"note": f"What happens between two optimizer steps, in its order, in {times} ({line(file)}).", "rows": rows}
+
+
+def _marks(record: Record, events: list[Any]) -> dict[str, dict[int, list[str]]]:
+    """file -> line -> the events there, numbered by their order; runs of the same event are one."""
+    marks: dict[str, dict[int, list[str]]] = {}
+    previous, order = None, 0
+    for letter, index, _ in events:
+        site = record.site(index)
+        if site is None or (letter, index) == previous:
+            continue
+        previous, order = (letter, index), order + 1
+        marks.setdefault(site.file, {}).setdefault(site.line, []).append(f"<-{order} {EVENTS.get(letter, letter)}")
+    return marks
+
+
+def _embedded(figure: Figure, number: int) -> dict[str, Any]:
+    """A figure with its plot as a block of data: `<` is written so that no text can end the block."""
+    text = json.dumps(figure.plot, allow_nan=False).replace("<", "\\u003c")
+    return {
+        "id": f"plot{number}",
+        "title": figure.title,
+        "note": figure.note,
+        "plot": Markup(text),
+        "head": figure.head,
+        "rows": figure.rows,
+    }
+
+
+def _said(value: Any) -> str:
+    return " ".join(str(part) for part in value) if isinstance(value, list) else str(value)
