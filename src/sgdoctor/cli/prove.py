@@ -27,6 +27,7 @@ from .output import FORMATS, conditions_option, write_report
 @click.option("--apply", "apply_it", is_flag=True, help="Write the proven patch into the script.")
 @click.option("--patch", "patch_file", metavar="FILE", help="Write the patch to a file; - is standard output.")
 @click.option("--json", "json_file", metavar="FILE", help="Write the diagnosis as JSON; - is standard output.")
+@click.option("--sarif", "sarif_file", metavar="FILE", help="Write the findings as SARIF; - is standard output.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="full", help="What to print at the end.")
 @click.option("--select", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="Look for these only.")
 @click.option("--ignore", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="Leave these out.")
@@ -43,6 +44,7 @@ def command(
     apply_it: bool,
     patch_file: str | None,
     json_file: str | None,
+    sarif_file: str | None,
     form: str,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -63,9 +65,11 @@ def command(
     if time_limit <= 0:
         raise UsageError("--time-limit must be positive")
     from ..api import prove
+    from ..settings import settings, with_settings
     from ..trials.store import keep
     from .progress import Progress
 
+    select, ignore = with_settings(settings(), select, ignore)
     record = None
     if not module and Path(script).is_dir() and list(Path(script).glob("process-*.jsonl")):
         record, script, arguments, module = _of_record(Path(script), arguments)
@@ -85,11 +89,13 @@ def command(
             watch=progress.watch(),
         )
     keep(diagnosis)
-    write_report(diagnosis, form, json_file, quiet or json_file == "-", to_stderr=False)
+    write_report(
+        diagnosis, form, json_file, quiet or "-" in (json_file, sarif_file), to_stderr=False, sarif_file=sarif_file
+    )
     if patch_file is not None:
         _write_patch(diagnosis, patch_file)
     if apply_it:
-        _apply(diagnosis, quiet or "-" in (json_file, patch_file))
+        _apply(diagnosis, quiet or "-" in (json_file, sarif_file, patch_file))
     sys.exit(1 if any(placed.severity != "info" for placed in diagnosis.findings) else 0)
 
 

@@ -12,6 +12,7 @@ from .output import FORMATS, conditions_option, write_report
 
 @click.command()
 @click.option("--json", "json_file", metavar="FILE", help="Write the diagnosis as JSON; - is standard output.")
+@click.option("--sarif", "sarif_file", metavar="FILE", help="Write the findings as SARIF; - is standard output.")
 @click.option("--format", "form", type=click.Choice(FORMATS), default="full", help="What to print.")
 @click.option("--select", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="Look for these only.")
 @click.option("--ignore", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="Leave these out.")
@@ -19,6 +20,7 @@ from .output import FORMATS, conditions_option, write_report
 @click.argument("record", required=False, type=click.Path(path_type=Path))
 def command(
     json_file: str | None,
+    sarif_file: str | None,
     form: str,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -31,8 +33,12 @@ def command(
     """
     from ..api import load
     from ..process import last_record
+    from ..settings import settings, with_settings
     from ..trials.store import recalled
 
+    select, ignore = with_settings(settings(), select, ignore)
     diagnosis = recalled(load(record or last_record()), select, ignore)
-    write_report(diagnosis, form, json_file, quiet or json_file == "-", to_stderr=False)
+    write_report(
+        diagnosis, form, json_file, quiet or "-" in (json_file, sarif_file), to_stderr=False, sarif_file=sarif_file
+    )
     sys.exit(1 if any(placed.severity != "info" for placed in diagnosis.findings) else 0)
