@@ -5,10 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-COMMANDS = ("--help", "--version", "run --help", "report --help", "explain --help", "explain", "explain dead-relu")
+COMMANDS = (
+    "--help",
+    "--version",
+    "run --help",
+    "report --help",
+    "check --help",
+    "explain --help",
+    "explain",
+    "explain dead-relu",
+)
 LIMIT = 0.3  # seconds
 BARE_STARTS = 20  # the limit in units of `python -c pass` (15 ms on a quiet machine), for one that is slow or loaded
 RUNS = 7
@@ -48,6 +58,21 @@ def test_commands_start_at_once(command: str) -> None:
         bare = min(bare, cpu_seconds("-c", "pass"))
         ours = min(ours, cpu_seconds("-m", "sgdoctor", *command.split()))
     assert ours < max(LIMIT, BARE_STARTS * bare)
+
+
+def test_check_starts_at_once_and_without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "train.py").write_text("import torch\n")
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "cache"))  # as installed: compiled once
+    command = ("-m", "sgdoctor", "check", "--quiet", str(tmp_path / "train.py"))
+    cpu_seconds(*command)
+    ours, bare = float("inf"), float("inf")
+    for _ in range(RUNS):
+        bare = min(bare, cpu_seconds("-c", "pass"))
+        ours = min(ours, cpu_seconds(*command))
+    assert ours < max(LIMIT, BARE_STARTS * bare)
+    done = subprocess.run([sys.executable, "-c", MODULES, *command[2:]], capture_output=True, text=True, check=True)
+    assert not {"torch", "scipy"} & set(done.stderr.split())
 
 
 def test_importing_the_package_costs_nothing() -> None:

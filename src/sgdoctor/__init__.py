@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import RecordError, ScriptError, SgdoctorError, TrialError, UsageError
 
 if TYPE_CHECKING:
-    from .api import Observation, diagnose, load, observe, prove, run
+    from .api import Observation, check, diagnose, load, observe, prove, run
     from .conditions import Finding
     from .diagnosis import Diagnosis
     from .record import Record
@@ -22,6 +22,7 @@ __all__ = [
     "SgdoctorError",
     "TrialError",
     "UsageError",
+    "check",
     "diagnose",
     "load",
     "observe",

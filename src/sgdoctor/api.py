@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from .conditions import catalogue, condition
+from .conditions import Finding, catalogue, condition
 from .diagnosis import Diagnosis
 from .diagnosis import diagnose as _diagnose
 from .errors import ScriptError
@@ -82,6 +83,26 @@ def prove(
         tuple(ignore),
     )
     return proving.run(record)
+
+
+def check(
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    *,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+) -> list[Finding]:
+    """What the source of files and folders shows by itself, in the order of the files; nothing is run.
+
+    Each finding names its `condition`. What cannot be read is warned about. Raises UsageError.
+    """
+    from .checking import examine
+
+    given = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    strict = os.environ.get("SGDOCTOR_STRICT") == "1"
+    checked = examine([os.fspath(path) for path in given], select=select, ignore=ignore, strict=strict)
+    for each in checked.unread:
+        warnings.warn(f"{each.file}: {each.reason}", stacklevel=2)
+    return [placed.finding for placed in checked.findings]
 
 
 def load(path: str | os.PathLike[str]) -> Record:

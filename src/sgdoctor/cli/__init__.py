@@ -10,7 +10,7 @@ import click
 
 from ..errors import SgdoctorError
 
-COMMANDS = ("run", "prove", "report", "explain")
+COMMANDS = ("run", "prove", "check", "report", "explain")
 
 
 class Commands(click.Group):

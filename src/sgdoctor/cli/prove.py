@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ..errors import RecordError, ScriptError, UsageError
-from .output import FORMATS, conditions_option, write_report
+from .output import FORMATS, conditions_option, report_files, write_report
 
 
 @click.command(
@@ -26,7 +26,7 @@ from .output import FORMATS, conditions_option, write_report
 @click.option("--time-limit", type=float, default=600.0, metavar="SECONDS", help="For everything (default 600).")
 @click.option("--apply", "apply_it", is_flag=True, help="Write the proven patch into the script.")
 @click.option("--patch", "patch_file", metavar="FILE", help="Write the patch to a file; - is standard output.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the diagnosis as JSON; - is standard output.")
+@report_files
 @click.option("--format", "form", type=click.Choice(FORMATS), default="full", help="What to print at the end.")
 @click.option("--select", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="Look for these only.")
 @click.option("--ignore", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="Leave these out.")
@@ -35,6 +35,7 @@ from .output import FORMATS, conditions_option, write_report
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
 def command(
+    files: dict[str, str],
     module: bool,
     seeds: int,
     workers: int | None,
@@ -42,7 +43,6 @@ def command(
     time_limit: float,
     apply_it: bool,
     patch_file: str | None,
-    json_file: str | None,
     form: str,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -63,9 +63,11 @@ def command(
     if time_limit <= 0:
         raise UsageError("--time-limit must be positive")
     from ..api import prove
+    from ..settings import settings, with_settings
     from ..trials.store import keep
     from .progress import Progress
 
+    select, ignore = with_settings(settings(), select, ignore)
     record = None
     if not module and Path(script).is_dir() and list(Path(script).glob("process-*.jsonl")):
         record, script, arguments, module = _of_record(Path(script), arguments)
@@ -85,11 +87,11 @@ def command(
             watch=progress.watch(),
         )
     keep(diagnosis)
-    write_report(diagnosis, form, json_file, quiet or json_file == "-", to_stderr=False)
+    write_report(diagnosis, form, files, quiet, to_stderr=False)
     if patch_file is not None:
         _write_patch(diagnosis, patch_file)
     if apply_it:
-        _apply(diagnosis, quiet or "-" in (json_file, patch_file))
+        _apply(diagnosis, quiet or "-" in (*files.values(), patch_file))
     sys.exit(1 if any(placed.severity != "info" for placed in diagnosis.findings) else 0)
 
 

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import click
 
-from .output import FORMATS, conditions_option, write_report
+from .output import FORMATS, conditions_option, report_files, write_report
 
 
 @click.command()
-@click.option("--json", "json_file", metavar="FILE", help="Write the diagnosis as JSON; - is standard output.")
+@report_files
 @click.option("--format", "form", type=click.Choice(FORMATS), default="full", help="What to print.")
 @click.option("--select", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="Look for these only.")
 @click.option("--ignore", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="Leave these out.")
 @click.option("--quiet", is_flag=True, help="Print nothing; only write files and set the exit status.")
 @click.argument("record", required=False, type=click.Path(path_type=Path))
 def command(
-    json_file: str | None,
+    files: dict[str, str],
     form: str,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -31,8 +31,10 @@ def command(
     """
     from ..api import load
     from ..process import last_record
+    from ..settings import settings, with_settings
     from ..trials.store import recalled
 
+    select, ignore = with_settings(settings(), select, ignore)
     diagnosis = recalled(load(record or last_record()), select, ignore)
-    write_report(diagnosis, form, json_file, quiet or json_file == "-", to_stderr=False)
+    write_report(diagnosis, form, files, quiet, to_stderr=False)
     sys.exit(1 if any(placed.severity != "info" for placed in diagnosis.findings) else 0)

@@ -11,7 +11,7 @@ import click
 
 from ..errors import SgdoctorError
 from . import report_bug
-from .output import FORMATS, conditions_option, write_report
+from .output import FORMATS, conditions_option, report_files, write_report
 
 EXIT_FOUND = 10
 
@@ -23,7 +23,7 @@ EXIT_FOUND = 10
 @click.option("-m", "module", is_flag=True, help="SCRIPT is a module name, as in `python -m`.")
 @click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="End the run after N optimizer steps.")
 @click.option("--record", type=click.Path(path_type=Path), metavar="DIR", help="Folder for the record.")
-@click.option("--json", "json_file", metavar="FILE", help="Write the diagnosis as JSON; - is standard output.")
+@report_files
 @click.option("--format", "form", type=click.Choice(FORMATS), default="full", help="What to print at the end.")
 @click.option("--select", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="Look for these only.")
 @click.option("--ignore", multiple=True, callback=conditions_option, metavar="CONDITIONS", help="Leave these out.")
@@ -43,10 +43,10 @@ EXIT_FOUND = 10
 @click.argument("script")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[ARGS]...")
 def command(
+    files: dict[str, str],
     module: bool,
     max_steps: int | None,
     record: Path | None,
-    json_file: str | None,
     form: str,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
@@ -64,7 +64,9 @@ def command(
     The exit status is the script's own.
     """
     from ..process import Plan, pass_through
+    from ..settings import settings, with_settings
 
+    select, ignore = with_settings(settings(), select, ignore)
     plan = Plan(script, arguments, module, python, record, budget / 100, max_steps)
     if os.environ.get("SGDOCTOR_DISABLE") == "1":
         sys.exit(pass_through(plan))
@@ -84,7 +86,7 @@ def command(
         live.close()
     try:
         diagnosis = diagnose(observed, select=select, ignore=ignore)
-        write_report(diagnosis, form, json_file, quiet, to_stderr=True)
+        write_report(diagnosis, form, files, quiet, to_stderr=True)
     except SgdoctorError:
         raise
     except Exception as error:

@@ -28,6 +28,11 @@ def catalogue() -> dict[str, Condition]:
     return found
 
 
+def shown_by_source() -> dict[str, Condition]:
+    """Those that `check` looks for, by id."""
+    return {name: entry for name, entry in catalogue().items() if entry.in_source is not None}
+
+
 def condition(name: str) -> Condition:
     """The condition with this id; raises UsageError with the nearest ids where there is none."""
     return catalogue()[page(name).id]

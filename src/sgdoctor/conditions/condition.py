@@ -35,6 +35,7 @@ class Finding:
     steps: tuple[int, int] | None = None
     severity: Severity | None = None  # where it differs from the condition's own
     subject: object = None  # what `remedies` needs to know beyond the site
+    condition: str | None = None  # id, where a finding stands alone: in what `sgdoctor.check` returns
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,7 @@ class Condition:
     `by_experiment`: some, or all, of its faulty scripts are shown by an experiment only, not by the run.
     `suspects`: names of the experiments that would decide it for a record, none where there is nothing to decide.
     `in_experiment`: what their outcomes show. Where it answers, that takes the place of what `in_run` answered.
+    `in_source`: what the source alone shows, for `check`: certain, or not said. `remedies` takes its findings too.
     """
 
     id: str
@@ -103,6 +105,7 @@ class Condition:
     by_experiment: bool = False
     suspects: Callable[[Record, Source], tuple[str, ...]] | None = None
     in_experiment: Callable[[Record, Source, Mapping[str, Outcome]], Answer] | None = None
+    in_source: Callable[[Source], Iterator[Finding]] | None = None
     page: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:

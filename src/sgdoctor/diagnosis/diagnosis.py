@@ -109,7 +109,7 @@ def _diagnose(
             if strict:
                 raise
             open_questions[entry.id] = f"its rule failed on this record ({type(error).__name__}: {error})"
-    fired = _judgeable(_allowed(fired, source), open_questions)
+    fired = _judgeable(allowed(fired, source), open_questions)
     findings = _ordered(fired, source, strict)
     objectives = progress(record)
     learning = objectives[0] if objectives else None
@@ -171,14 +171,14 @@ def _chosen(select: Iterable[str], ignore: Iterable[str]) -> list[Condition]:
     return chosen
 
 
-def _allowed(fired: list[tuple[Condition, Finding]], source: Source) -> list[tuple[Condition, Finding]]:
+def allowed(fired: list[tuple[Condition, Finding]], source: Source) -> list[tuple[Condition, Finding]]:
     """Without what a comment in the source allows: `# sgdoctor: allow[condition-id]` on the line."""
     kept = []
     for entry, finding in fired:
         module = source.module(finding.site.file) if finding.site else None
         line = module.lines[finding.site.line - 1] if module and finding.site.line <= len(module.lines) else ""  # type: ignore[union-attr]
-        allowed = line.partition("# sgdoctor: allow[")[2].partition("]")[0]
-        if entry.id not in [name.strip() for name in allowed.split(",")]:
+        names = line.partition("# sgdoctor: allow[")[2].partition("]")[0]
+        if entry.id not in [name.strip() for name in names.split(",")]:
             kept.append((entry, finding))
     return kept
 
@@ -207,14 +207,15 @@ def _ordered(fired: list[tuple[Condition, Finding]], source: Source, strict: boo
         entry.id: tuple(sorted(name for name in ids if entry.id in catalogue()[name].explains)) for entry, _ in fired
     }
     placed = [
-        Placed(entry, finding, causes_of[entry.id], tuple(_offers(entry, finding, source, strict)))
+        Placed(entry, finding, causes_of[entry.id], tuple(offers(entry, finding, source, strict)))
         for entry, finding in fired
     ]
     placed.sort(key=lambda item: (item.role != "cause", RANK[item.severity], -item.finding.confidence))
     return placed
 
 
-def _offers(entry: Condition, finding: Finding, source: Source, strict: bool) -> Iterable[Offer]:
+def offers(entry: Condition, finding: Finding, source: Source, strict: bool) -> Iterable[Offer]:
+    """What mends a finding, each with its patch."""
     if entry.remedies is None:
         return
     try:

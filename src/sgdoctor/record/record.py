@@ -27,6 +27,7 @@ class Site(NamedTuple):
     file: str
     line: int
     function: str
+    cell: int | None = None  # of a notebook; the line is then the cell's
 
 
 class Parameter(NamedTuple):

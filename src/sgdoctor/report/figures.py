@@ -79,10 +79,10 @@ def _loss(diagnosis: Diagnosis) -> Figure | None:
             rows.append((line(name), f"{finite[0]:.4g}", f"{finite[-1]:.4g}", f"{min(finite):.4g}"))
     if not traces:
         return None
-    for row in record.rows("validation")[-1:]:
-        at, seen = numbers(row.get("steps")), numbers(row.get("values"))
-        if len(at) == len(seen):
-            traces.append(_curve("validation", at.tolist(), seen.tolist(), len(traces), "lines+markers"))
+    validation = _validation(record)
+    if validation:
+        steps, values = _thinned(list(validation), list(validation.values()))
+        traces.append(_curve("validation", steps, values, len(traces), "lines+markers"))
     learning = diagnosis.learning
     if learning is not None and np.isfinite(learning.baseline):
         level = learning.baseline * learning.scale
@@ -93,12 +93,21 @@ def _loss(diagnosis: Diagnosis) -> Figure | None:
     return Figure("Loss", note, _plot(traces, "backward pass", "loss", shapes=shapes), head, tuple(rows))
 
 
+def _validation(record: Record) -> dict[float, float]:
+    """step -> loss of the first line that evaluates without gradient; rows repeat their last values."""
+    found: dict[float, float] = {}
+    rows = record.rows("validation")
+    for row in rows.where(site=rows[0].get("site")) if rows else ():
+        found.update(zip(numbers(row.get("steps")).tolist(), numbers(row.get("values")).tolist()))
+    return dict(sorted(found.items()))
+
+
 def _rates(record: Record) -> Figure | None:
     traces, rows = [], []
     for index, optimizer in enumerate(record.optimizers[:OBJECTIVES]):
         steps, rates = optimizer.rates
-        if not len(steps):
-            continue
+        if not len(steps) or len(set(rates.tolist())) == 1:
+            continue  # a picture of one number says less than the number, which stands in the evidence
         at = [*steps.tolist(), float(max(optimizer.steps, steps[-1]))]
         drawn = [*rates.tolist(), float(rates[-1])]
         trace = _curve(line(f"{optimizer.kind} {optimizer.number}"), *_thinned(at, drawn), index)
@@ -228,14 +237,13 @@ def _power(value: float) -> str:
 
 def _curve(name: str, x: Sequence[Any], y: Sequence[float], index: int, mode: str = "lines") -> dict[str, Any]:
     style = {"color": COLOURS[index % len(COLOURS)], "dash": DASHES[index % len(DASHES)], "width": 2}
-    shown = [value if math.isfinite(value) else None for value in y]
     marker = {"color": style["color"], "size": 7}
     return {
         "type": "scatter",
         "mode": mode,
         "name": name,
         "x": list(x),
-        "y": shown,
+        "y": list(y),
         "line": style,
         "marker": marker,
         "connectgaps": False,
@@ -264,7 +272,7 @@ def _plot(
 ) -> dict[str, Any]:
     layout = {
         "xaxis": {"title": {"text": x}},
-        "yaxis": {"title": {"text": y}, "type": "log" if logarithmic else "linear"},
+        "yaxis": {"title": {"text": y}, **({"type": "log", "dtick": 1} if logarithmic else {"type": "linear"})},
         "shapes": shapes or [],
         "showlegend": len(traces) > 1,
         "height": 340,
@@ -273,11 +281,10 @@ def _plot(
 
 
 def _map(grid: Any, steps: list[float], names: list[str], limits: tuple[float, float] | None = None) -> dict[str, Any]:
-    values = [[float(value) if math.isfinite(value) else None for value in row] for row in grid]
     share = limits is not None
     trace: dict[str, Any] = {
         "type": "heatmap",
-        "z": values,
+        "z": grid.tolist(),
         "x": [str(int(step)) if math.isfinite(step) else "" for step in steps],
         "y": names,
         "colorscale": "Cividis",

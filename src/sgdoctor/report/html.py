@@ -6,13 +6,13 @@ import base64
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any
 
 import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from ..diagnosis import Diagnosis, Placed
 from ..diagnosis.diagnosis import source_of
@@ -69,7 +69,7 @@ def render(diagnosis: Diagnosis) -> str:
         figures=[_embedded(figure, next(numbers)) for figure in figures(diagnosis)],
         run_rows=[(name, line(_said(value))) for name, value in facts["run"].items() if value not in (None, [], "")],
         not_evaluated=[{"condition": name, "reason": line(reason)} for name, reason in sorted(diagnosis.not_evaluated)],
-        **{name: Markup(text) for name, text in scripts.items()},  # ours and plotly's; checked by their hashes
+        **scripts,
     )
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
 
@@ -170,15 +170,24 @@ def _marks(record: Record, events: list[Any]) -> dict[str, dict[int, list[str]]]
 
 def _embedded(figure: Figure, number: int) -> dict[str, Any]:
     """A figure with its plot as a block of data: `<` is written so that no text can end the block."""
-    text = json.dumps(figure.plot, allow_nan=False).replace("<", "\\u003c")
+    text = json.dumps(_finite(figure.plot), allow_nan=False).replace("<", "\\u003c")
     return {
         "id": f"plot{number}",
         "title": figure.title,
         "note": figure.note,
-        "plot": Markup(text),
+        "plot": text,
         "head": figure.head,
         "rows": figure.rows,
     }
+
+
+def _finite(value: Any) -> Any:
+    """Plain data with a gap wherever a number is none that can be drawn."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    return [_finite(entry) for entry in value] if isinstance(value, (list, tuple)) else value
 
 
 def _said(value: Any) -> str:

@@ -21,7 +21,12 @@ SCHEMA_VERSION = 1
 
 def render(diagnosis: Diagnosis) -> str:
     """One JSON document, two-space indented, ending in a newline."""
-    text = json.dumps(_plain(document(diagnosis)), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return dumps(document(diagnosis))
+
+
+def dumps(found: dict[str, Any]) -> str:
+    """Plain data as the text of a JSON document."""
+    text = json.dumps(_plain(found), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     # JSON lets them stand, a terminal that it is printed on would act on them.
     return CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
@@ -42,7 +47,7 @@ def document(diagnosis: Diagnosis) -> dict[str, Any]:
             "floor": None,
             "skill": _known(learning.skill) if learning else None,
         },
-        "findings": [_finding(placed) for placed in diagnosis.findings],
+        "findings": [finding_document(placed) for placed in diagnosis.findings],
         "experiments": [
             {"name": outcome.name, "question": outcome.question, "answer": outcome.answer, "figures": outcome.figures}
             for outcome in diagnosis.experiments
@@ -89,7 +94,8 @@ def how_it_ended(record: Record) -> str:
     return {"raised": "raised", "stopped": "stopped"}.get(end.get("how", ""), "completed")
 
 
-def _finding(placed: Placed) -> dict[str, Any]:
+def finding_document(placed: Placed) -> dict[str, Any]:
+    """One finding as plain data."""
     finding = placed.finding
     site = finding.site
     return {
@@ -101,7 +107,8 @@ def _finding(placed: Placed) -> dict[str, Any]:
         "explained_by": list(placed.explained_by),
         "location": None
         if site is None
-        else {"file": site.file, "line": site.line, "end_line": site.line, "symbol": site.function},
+        else {"file": site.file, "line": site.line, "end_line": site.line, "symbol": site.function}
+        | ({} if site.cell is None else {"cell": site.cell}),
         "layer": finding.layer,
         "steps": None if finding.steps is None else list(finding.steps),
         "evidence": [

@@ -69,14 +69,15 @@ def _print(diagnosis: Diagnosis, console: Console) -> None:
     console.rule("sgdoctor", style="dim")
     alarms = [placed for placed in diagnosis.findings if placed.severity != "info"]
     for placed in reversed(diagnosis.findings):
-        _print_finding(placed, console, leading=bool(alarms) and placed is alarms[0])
+        print_finding(placed, console, leading=bool(alarms) and placed is alarms[0])
     if not alarms:
         _print_learning(diagnosis, console)
     _print_open(diagnosis, console)
     _print_verdict(diagnosis, alarms, console)
 
 
-def _print_finding(placed: Placed, console: Console, leading: bool) -> None:
+def print_finding(placed: Placed, console: Console, leading: bool) -> None:
+    """One finding: what shows it, where; `leading`: with what mends it."""
     finding = placed.finding
     head = Text()
     head.append(f"{placed.severity} ", style=COLOURS[placed.severity])
@@ -88,7 +89,8 @@ def _print_finding(placed: Placed, console: Console, leading: bool) -> None:
     rows = [("-", line(entry.text), "") for entry in finding.evidence]
     if finding.site is not None:
         site = finding.site
-        rows.append(("at", line(f"{site.file}:{site.line} in {site.function}"), "cyan"))
+        cell = "" if site.cell is None else f"cell {site.cell}:"
+        rows.append(("at", line(f"{site.file}:{cell}{site.line} in {site.function}"), "cyan"))
     if leading:
         rows += [("fix", line(offer.remedy.title), "green") for offer in placed.offers]
     _print_rows(rows, console)

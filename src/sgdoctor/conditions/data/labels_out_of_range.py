@@ -138,7 +138,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     subject = finding.subject
     if not isinstance(subject, Subject) or subject.crashed is None:
         return [Remedy(words, "changes-training")]
-    file, line, _ = subject.crashed
+    file, line = subject.crashed[:2]
     low, high, outputs = subject.low, subject.high, subject.outputs
     found: list[tuple[str, tuple[Edit, ...]]] = []
     if low >= 1 and high - low < outputs:

@@ -42,6 +42,7 @@ lower on a short run; if long averaging helps, ask for it with momentum 0.9.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -50,7 +51,7 @@ from ...record.steps import Steps
 from ...source import Edit, Module, Source
 from ...source.training import clear_before, clear_by_hand, function_of, name_at, step_calls
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import optimizers_of
+from ..questions import optimizers_of, site_at
 
 
 def in_run(
@@ -94,6 +95,9 @@ def in_run(
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """zero_grad() where a window of gradients begins; the gradient dropped behind each step written by hand."""
     title = "clear the gradients before backward(): optimizer.zero_grad()"
+    uncalled = _uncalled(source)
+    if uncalled:
+        return [Remedy("call it: zero_grad needs its parentheses", "safe", uncalled)]
     site, built = finding.site, finding.subject
     module = source.module(site.file) if site is not None else None
     if module is None or site is None:
@@ -101,9 +105,6 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     by_hand = tuple(clear_by_hand(module, site.line))
     if not isinstance(built, Site):
         return [Remedy("clear the gradients after each step: w.grad = None", "safe", by_hand)]
-    uncalled = _uncalled(source)
-    if uncalled:
-        return [Remedy("call it: zero_grad needs its parentheses", "safe", uncalled)]
     return [Remedy(title, "safe", zero_edits(source, module, site, built))]
 
 
@@ -134,14 +135,23 @@ def stepped(
     return known, None
 
 
-def _uncalled(source: Source) -> tuple[Edit, ...]:
+def _named_only(source: Source) -> Iterator[tuple[Module, ast.Expr]]:
     """`optimizer.zero_grad` as a statement: named, and not called."""
-    return tuple(
-        module.replace(node, module.segment(node) + "()")
-        for module in source
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Attribute) and node.value.attr == "zero_grad"
-    )
+    for module in source:
+        for node in module.of_kind(ast.Expr):
+            if isinstance(node.value, ast.Attribute) and node.value.attr == "zero_grad":
+                yield module, node
+
+
+def _uncalled(source: Source) -> tuple[Edit, ...]:
+    return tuple(module.replace(node, module.segment(node) + "()") for module, node in _named_only(source))
+
+
+def in_source(source: Source) -> Iterator[Finding]:
+    """The parentheses are missing."""
+    for module, node in _named_only(source):
+        text = f"{module.segment(node)} is named here and not called: it clears nothing"
+        yield Finding(site_at(module, node), (Evidence(text),), 0.99)
 
 
 CONDITION = Condition(
@@ -149,6 +159,7 @@ CONDITION = Condition(
     "error",
     needs=("stale_gradients", "optimizers"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("exploding-gradients", "lr-too-high", "nonfinite-loss", "dead-relu", "saturated-activations"),
