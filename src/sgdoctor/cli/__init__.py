@@ -10,7 +10,7 @@ import click
 
 from ..errors import SgdoctorError
 
-COMMANDS = ("run", "prove", "check", "report", "explain")
+COMMANDS = ("run", "prove", "check", "report", "compare", "explain")
 
 
 class Commands(click.Group):

@@ -14,6 +14,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from ..diagnosis import Diagnosis, Proof
+from ..diagnosis.comparison import Comparison
 from ..record import Record
 from ..record.record import Column, Objective, number, numbers
 from .untrusted import line
@@ -62,6 +63,23 @@ def proof_figure(proof: Proof, name: str) -> Figure | None:
     )
     head = ("seed", f"{proof.metric} before", f"{proof.metric} after")
     return Figure(f"Before and after: {name}", note, _plot(traces, "step", "loss"), head, rows)
+
+
+def comparison_figure(comparison: Comparison) -> Figure | None:
+    """The losses of two runs, and where they part."""
+    traces = []
+    for index, (name, each) in enumerate((("first run", comparison.left), ("second run", comparison.right))):
+        for objective in each.record.objectives[:1]:
+            traces.append(_curve(name, *_thinned(*_series(objective)), index))
+    if not traces:
+        return None
+    marks = [
+        _mark(at, text)
+        for at, text in ((comparison.unequal, "first difference"), (comparison.parted, "apart for good"))
+        if at is not None
+    ]
+    note = "The loss of both runs by backward pass."
+    return Figure("Losses", note, _plot(traces, "backward pass", "loss", shapes=marks))
 
 
 # -- one function a figure ---------------------------------------------------------------------------------------
@@ -261,6 +279,10 @@ def _level(value: float, text: str) -> dict[str, Any]:
         "line": {"dash": "dash", "width": 1.5, "color": "#888888"},
         "label": {"text": text, "textposition": "end", "yanchor": "bottom"},
     }
+
+
+def _mark(step: float, text: str) -> dict[str, Any]:
+    return {**_level(0.0, text), "xref": "x", "yref": "paper", "x0": step, "x1": step, "y0": 0, "y1": 1}
 
 
 def _plot(

@@ -7,7 +7,8 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
@@ -15,11 +16,12 @@ import plotly.offline
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ..diagnosis import Diagnosis, Placed
+from ..diagnosis.comparison import Comparison
 from ..diagnosis.diagnosis import source_of
 from ..record import Record, Site
 from ..record.loop import windows
 from ..source import Module, Source
-from .figures import Figure, figures, proof_figure
+from .figures import Figure, comparison_figure, figures, proof_figure
 from .json import document
 from .terminal import verdict_in_words
 from .untrusted import clean, line
@@ -49,6 +51,40 @@ def render(diagnosis: Diagnosis) -> str:
     facts = document(diagnosis)
     source = source_of(diagnosis.record)
     numbers = itertools.count()
+    return _page(
+        script=line(str(facts["run"]["script"])),
+        verdict=diagnosis.verdict,
+        summary=line(diagnosis.summary),
+        says=[_learning(diagnosis)],
+        findings=[_finding(placed, source, numbers) for placed in diagnosis.findings],
+        experiments=[{"question": e.question, "answer": line(e.answer)} for e in diagnosis.experiments],
+        loop=_loop(diagnosis, source),
+        figures=[_embedded(figure, next(numbers)) for figure in figures(diagnosis)],
+        tables=[
+            _table("The run", (), [(name, _said(v)) for name, v in facts["run"].items() if v not in (None, [], "")])
+        ],
+        not_evaluated=[{"condition": name, "reason": line(reason)} for name, reason in sorted(diagnosis.not_evaluated)],
+    )
+
+
+def compared(comparison: Comparison) -> str:
+    """The page of two runs beside each other."""
+    numbers = itertools.count()
+    names = [line(str(each.record.start.get("script"))) for each in (comparison.left, comparison.right)]
+    figure = comparison_figure(comparison)
+    rows = [(d.kind, d.name, d.left, d.right) for d in comparison.differences]
+    return _page(
+        script=" / ".join(dict.fromkeys(names)),
+        verdict="alike" if comparison.alike else "different",
+        summary=f"{comparison.left.verdict}, then {comparison.right.verdict}",
+        says=[line(text) for text in comparison.says],
+        figures=[_embedded(figure, next(numbers))] if figure else [],
+        tables=[_table("What differs", ("", "what", "first run", "second run"), rows)] if rows else [],
+        diffs=[{"file": line(file), "rows": _diff(diff)} for file, diff in comparison.sources],
+    )
+
+
+def _page(**facts: Any) -> str:
     scripts = {
         "plotly": plotly.offline.get_plotlyjs().replace("\r\n", "\n"),
         "drawing": files(__package__).joinpath("page.js").read_text(encoding="utf-8"),
@@ -56,22 +92,15 @@ def render(diagnosis: Diagnosis) -> str:
     environment = Environment(
         loader=PackageLoader("sgdoctor", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
+    absent: dict[str, Any] = dict.fromkeys(("findings", "experiments", "loop", "diffs", "not_evaluated"), ())
     page = environment.get_template("page.html.jinja").render(
-        policy=_policy(list(scripts.values())),
-        tool=facts["tool"],
-        run={"script": line(str(facts["run"]["script"]))},
-        verdict=diagnosis.verdict,
-        summary=line(diagnosis.summary),
-        learning=_learning(diagnosis),
-        findings=[_finding(placed, source, numbers) for placed in diagnosis.findings],
-        experiments=[{"question": e.question, "answer": line(e.answer)} for e in diagnosis.experiments],
-        loop=_loop(diagnosis, source),
-        figures=[_embedded(figure, next(numbers)) for figure in figures(diagnosis)],
-        run_rows=[(name, line(_said(value))) for name, value in facts["run"].items() if value not in (None, [], "")],
-        not_evaluated=[{"condition": name, "reason": line(reason)} for name, reason in sorted(diagnosis.not_evaluated)],
-        **scripts,
+        **{**absent, **facts}, policy=_policy(list(scripts.values())), version=version("sgdoctor"), **scripts
     )
     return page.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _table(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> dict[str, Any]:
+    return {"title": title, "head": head, "rows": [[line(cell) for cell in row] for row in rows]}
 
 
 def _policy(scripts: list[str]) -> str:

@@ -11,8 +11,10 @@ from ...record import Record, progress
 from .experiment import Experiment
 
 MIN_STEPS = 10  # an arm that was stopped earlier says nothing
-ALIKE = 0.05  # of the baseline's loss
-BETTER = 0.1  # of the baseline's loss
+# Shares of the baseline's loss. Ends of 49 healthy scripts differ over three seeds by 0.009 (median), 0.075 (95 %) and
+# 0.117 (most): `bench/spread.py`.
+ALIKE = 0.1
+BETTER = 0.15
 
 
 class End(NamedTuple):
