@@ -9,7 +9,9 @@ DENSE = 6  # first events of a key that are always looked at
 SPACING = 1.12  # then each sample is at least this factor later than the last: about 20 samples a decade
 CREDIT = 0.08  # seconds that may be spent before the budget binds: what a run of two seconds can spare
 PATIENCE = 0.02  # share by which events must grow before a budget that was spent is asked again
-FLOOR = 1.4  # a loss is sampled whenever its events have grown by this factor, spent budget or not: seven a decade
+# How a run ends is known by late samples. They are taken, spent budget or not, whenever events have grown by a factor:
+LOSS_FLOOR = 1.4  # a loss, which is cheap, seven times a decade
+FLOOR = 3.0  # anything else twice a decade: a few milliseconds in a thousand steps
 MAX_ALARMS = 20  # in one run: a script that builds an optimizer for every task would be sampled throughout
 ALARM_SAMPLES = 3  # events of each key looked at closely after something turned non-finite
 
@@ -17,12 +19,11 @@ ALARM_SAMPLES = 3  # events of each key looked at closely after something turned
 class Beat:
     """The events of one key: how many there were, and from which on the next may be sampled."""
 
-    __slots__ = ("count", "floor", "next", "urgent")
+    __slots__ = ("count", "floor", "growth", "next", "urgent")
 
-    def __init__(self, floor: bool) -> None:
+    def __init__(self, growth: float) -> None:
         self.count = self.next = self.urgent = 0
-        # How a run ends is known by late samples of its loss, which are cheap; nothing else is worth a broken budget.
-        self.floor: float = 0 if floor else float("inf")
+        self.growth, self.floor = growth, int(DENSE * growth)
 
 
 class Sampler:
@@ -43,7 +44,7 @@ class Sampler:
         """Whether this event of `key` should be looked at closely."""
         beat = self._beats.get(key)
         if beat is None:
-            beat = self._beats[key] = Beat(isinstance(key, tuple) and key[0] == "loss")
+            beat = self._beats[key] = Beat(LOSS_FLOOR if isinstance(key, tuple) and key[0] == "loss" else FLOOR)
             if self._started is None:
                 self._started = self._clock()
         count = beat.count
@@ -56,12 +57,11 @@ class Sampler:
         if beat.urgent:
             beat.urgent -= 1
         elif count < beat.floor and self.spent > CREDIT + self._budget * self.elapsed():
-            beat.next = int(min(count + 1 + int(count * PATIENCE), max(count + 1, beat.floor)))
+            beat.next = min(count + 1 + int(count * PATIENCE), max(count + 1, beat.floor))
             return False
         if not beat.urgent:
             beat.next = max(count + 1, int(count * SPACING))
-        if beat.floor != float("inf"):
-            beat.floor = int(count * FLOOR) + 1
+        beat.floor = int(count * beat.growth) + 1
         return True
 
     def count(self, key: Hashable) -> int:
