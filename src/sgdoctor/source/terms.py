@@ -70,7 +70,10 @@ def _split(
             found.append(Addend(module, node, sign, turned))
     elif isinstance(node, ast.Name):
         values = definitions(module, node)
-        if not values:
+        part = _unpacked(source, module, node) if not values else None
+        if part is not None:
+            _split(source, *part, sign, turned, found, seen)
+        elif not values:
             found.append(Addend(module, node, sign, turned))
         for value, minus in values:
             _split(source, module, value, -sign if minus else sign, value if minus else turned, found, seen)
@@ -113,13 +116,39 @@ def definitions(module: Module, use: ast.Name) -> list[tuple[ast.expr, bool]]:
     return values + [(n.value, isinstance(n.op, ast.Sub)) for n in added if last.lineno < n.lineno <= use.lineno]
 
 
+def _unpacked(source: Source, module: Module, use: ast.Name) -> tuple[Module, ast.expr] | None:
+    """What a name is that was assigned as one of several, `loss, kl = terms(x)`, last before its use."""
+    scope = module.enclosing(use, ast.FunctionDef, ast.AsyncFunctionDef) or module.tree
+    found: list[tuple[ast.expr, int]] = []
+    for node in ast.walk(scope):
+        if not isinstance(node, ast.Assign) or node.lineno > use.lineno:
+            continue
+        for target in node.targets:
+            parts = target.elts if isinstance(target, (ast.Tuple, ast.List)) else []
+            found += [(node.value, i) for i, e in enumerate(parts) if isinstance(e, ast.Name) and e.id == use.id]
+    if not found:
+        return None
+    value, index = max(found, key=lambda each: each[0].lineno)
+    if isinstance(value, (ast.Tuple, ast.List)) and index < len(value.elts):
+        return module, value.elts[index]
+    for other, returned in _returned(source, module, value) if isinstance(value, ast.Call) else ():
+        if isinstance(returned, ast.Tuple) and index < len(returned.elts):
+            return other, returned.elts[index]
+    return None
+
+
 def _own(source: Source, module: Module, call: ast.Call) -> tuple[Module, list[ast.expr]] | None:
     """What a function of the script returns."""
+    found = [(other, value) for other, value in _returned(source, module, call) if not isinstance(value, ast.Tuple)]
+    return (found[0][0], [value for _, value in found]) if found else None
+
+
+def _returned(source: Source, module: Module, call: ast.Call) -> list[tuple[Module, ast.expr]]:
+    """The values that the first function of the script with that name returns."""
     name = module.dotted(call.func).rpartition(".")[2]
     for other in source:
         for node in ast.walk(other.tree):
             if isinstance(node, ast.FunctionDef) and node.name == name:
                 values = [n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.value is not None]
-                single = [value for value in values if not isinstance(value, ast.Tuple)]
-                return (other, single) if single else None
-    return None
+                return [(other, value) for value in values]
+    return []

@@ -37,11 +37,11 @@ import ast
 import numpy as np
 
 from ...record import Record, Row, Rows, Site
-from ...record.record import numbers
+from ...record.record import Column, Objective, numbers
 from ...source import Module, Source
 from ...source.flow import Trail
 from ...source.loss import argument, loss_call
-from ...source.terms import Addend, addends, backwarded
+from ...source.terms import Addend, addends, backwarded, definitions
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import MIN_STEPS, site_at
 
@@ -54,6 +54,10 @@ FLAT = (
     "ClampBackward",
     "SgnBackward",
 )
+# A loss that depends on outputs varies from batch to batch by far more than float32 rounds.
+ROUNDING = 1e-5
+PINNED_STEPS = 20  # batches that must agree
+HARD = tuple(name for name in FLAT if name != "ClampBackward")  # flat everywhere, not only at its ends
 CUTS = ("detach", "item", "data", "numpy", "tolist", "round", "sign", "floor", "ceil", "argmax")
 
 
@@ -69,35 +73,71 @@ def in_run(
         yield NotEvaluated("no loss was backpropagated often enough")
         return
     for objective in objectives:
-        found = _flat(record, source, objective.calls, record.rows("gradients", site=objective.number))
+        found = _flat(record, source, objective, record.rows("gradients", site=objective.number))
         found = found or _constant_term(record, source, objective.site, objective.graphs)
+        found = found or _pinned(record, objective, min_backwards)
         if found is not None:
             yield found
             return
 
 
-def _flat(record: Record, source: Source, calls: list[int], gradients: Rows) -> Finding | None:
+def _flat(record: Record, source: Source, objective: Objective, gradients: Rows) -> Finding | None:
     """Every gradient is exactly zero from the first step on, with a flat operation right before the loss."""
     sizes = [numbers(row.get("grad")) for row in gradients]
     known = np.concatenate([column[np.isfinite(column)] for column in sizes]) if sizes else np.array([])
     if not len(known) or np.any(known != 0):
         return None
-    for call in calls:
+    for call in objective.calls:
+        site = record.site(record.calls.get(call, {}).get("site"))
         for row in record.rows("argument", call=call):
             flat = next((name for name in row.get("made", [])[:2] if name.startswith(FLAT)), None)
-            if flat is None:
-                continue
-            site = record.site(record.calls.get(call, {}).get("site"))
-            values = record.rows("loss", call=call).column("value")
-            word = flat.partition("Backward")[0].lower()
-            text = (
-                f"the loss is computed behind {word}, whose derivative is zero there: every gradient of {len(sizes)} "
-            )
-            text += "sampled steps is exactly 0"
-            if len(values):
-                text += f", and the loss stands at {values[-1]:.4g}"
-            return Finding(_cut(source, site, (word,)) or site, (Evidence(text, "gradients", 0.0, None),), 0.95)
+            if flat is not None:
+                word = _word(flat)
+                values = record.rows("loss", call=call).column("value")
+                return _zero(word, len(sizes), values, _cut(source, site, (word,)) or site)
+    # A loss by hand: the last operations of the graph are its own.
+    heads = [entry[0] for row in objective.graphs[:1] for entry in row.get("head", [])]
+    flat = None if objective.calls else next((name for name in heads if name.startswith(HARD)), None)
+    if flat is not None:
+        word = _word(flat)
+        return _zero(word, len(sizes), objective.values[-1:], _only(source, word) or objective.site)
     return None
+
+
+def _word(operation: str) -> str:
+    return operation.partition("Backward")[0].lower()
+
+
+def _zero(word: str, samples: int, values: Column, site: Site | None) -> Finding:
+    text = (
+        f"the loss is computed behind {word}, whose derivative is zero there: every gradient of {samples} sampled "
+        "steps is exactly 0"
+    )
+    if len(values):
+        text += f", and the loss stands at {values[-1]:.4g}"
+    return Finding(site, (Evidence(text, "gradients", 0.0, None),), 0.95)
+
+
+def _only(source: Source, name: str) -> Site | None:
+    """The only call of that name in code that is differentiated, as far as the source tells."""
+    found = [
+        (module, node)
+        for module in source
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call) and module.dotted(node.func).rpartition(".")[2] == name and _traced(module, node)
+    ]
+    return site_at(*found[0]) if found else None
+
+
+def _traced(module: Module, node: ast.AST) -> bool:
+    """Not under `with torch.no_grad():`, nor printed."""
+    while (outer := module.enclosing(node, ast.With, ast.Call)) is not None:
+        heads = [item.context_expr for item in outer.items] if isinstance(outer, ast.With) else [outer]
+        names = [module.dotted(head.func) for head in heads if isinstance(head, ast.Call)]
+        if any(name.endswith(("no_grad", "inference_mode")) or name == "print" for name in names):
+            return False
+        node = outer
+    return True
 
 
 def _constant_term(record: Record, source: Source, site: Site | None, graphs: Rows) -> Finding | None:
@@ -108,7 +148,8 @@ def _constant_term(record: Record, source: Source, site: Site | None, graphs: Ro
         if call.get("enabled") and not call.get("grad") and not (call.get("output") or {}).get("grad")
     ]
     found = backwarded(source, site.file, site.line) if site is not None else None
-    if not loose or found is None or not _has_constant(record, graphs):
+    sums = _sums(record, graphs)
+    if found is None or not any("constant" in names for names in sums):
         return None
     terms = addends(source, *found)
     for call in loose:
@@ -123,13 +164,54 @@ def _constant_term(record: Record, source: Source, site: Site | None, graphs: Ro
         if len(values):
             text += f", and it went from {values[0]:.4g} to {values[-1]:.4g}"
         return Finding(_cut(source, place, CUTS) or place, (Evidence(text, "loss_terms", 0.0, 1.0),), 0.93)
+    for index, term in enumerate(terms):
+        measure = _measure(term)
+        if measure is not None and all(len(names) == len(terms) and names[index] == "constant" for names in sums):
+            text = f"{term.module.segment(measure)} enters the loss as a constant, without a path to any weight"
+            return Finding(site_at(term.module, measure), (Evidence(text, "loss_terms", 0.0, 1.0),), 0.9)
     return None
 
 
-def _has_constant(record: Record, graphs: Rows) -> bool:
+def _measure(term: Addend) -> ast.Call | None:
+    """The call in a term that measures two things: none in a number, a buffer, a normaliser."""
+    named = [node for node in ast.walk(term.node) if isinstance(node, ast.Name)]
+    values = [value for name in named for value, _ in definitions(term.module, name)]
+    for node in (part for value in (term.node, *values) for part in ast.walk(value)):
+        if isinstance(node, ast.Call) and len(node.args) >= 2 and all(_varies(each) for each in node.args[:2]):
+            return node
+    return None
+
+
+def _varies(node: ast.expr) -> bool:
+    """Whether an argument may be computed from data: a name, or an expression with one."""
+    return any(isinstance(part, ast.Name) for part in ast.walk(node))
+
+
+def _pinned(record: Record, objective: Objective, min_backwards: int) -> Finding | None:
+    """One value for every batch, with gradients that are rounding errors: what varies does not reach it."""
+    values = objective.values[np.isfinite(objective.values)]
+    rows = record.rows("gradients", site=objective.number)
+    ratios = np.concatenate([numbers(row.get("grad")) / numbers(row.get("weight")) for row in rows] or [np.array([])])
+    ratios = ratios[np.isfinite(ratios)]
+    if len(values) < max(min_backwards, PINNED_STEPS) or not len(ratios) or values[-1] == 0:
+        return None
+    if np.ptp(values) > ROUNDING * abs(values[-1]) or ratios.max() > ROUNDING:
+        return None
+    call = record.calls.get(objective.calls[0], {}) if objective.calls else {}
+    width = (call.get("output") or {}).get("shape", [0])[-1:]
+    text = f"the loss is {values[-1]:.7g} for each of {objective.count} batches, whatever the weights and the data"
+    if call.get("fn") == "cross_entropy" and width and abs(values[-1] - np.log(max(1, width[0]))) < 1e-4:
+        text += f": ln {width[0]}, the value of outputs that are the same for all classes"
+    sizes = f"the largest gradient is {ratios.max():.1g} of its weight, which is rounding"
+    evidence = (Evidence(text, "objective", float(values[-1])), Evidence(sizes, "gradients", float(ratios.max()), 0.0))
+    return Finding(record.site(call.get("site")) or objective.site, evidence, 0.9)
+
+
+def _sums(record: Record, graphs: Rows) -> list[list[str]]:
+    """The operations that made the terms of the loss, in the order of the sum, wherever the graph changed."""
     sites = {row.get("site") for row in graphs}
     rows: list[Row] = [row for row in record.rows("terms") if row.get("site") in sites]
-    return any(term.get("op") == "constant" for row in rows for term in row.get("of", []))
+    return [[str(term.get("op")) for term in row.get("of", [])] for row in rows]
 
 
 def _stands_at(term: Addend, place: Site) -> bool:
