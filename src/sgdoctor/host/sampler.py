@@ -41,16 +41,22 @@ class Sampler:
 
     def due(self, key: Hashable) -> bool:
         """Whether this event of `key` should be looked at closely."""
+        beat = self._beats.get(key) or self.beat(key)
+        count = beat.count
+        beat.count = count + 1
+        return count >= beat.next and self.take(beat, count)
+
+    def beat(self, key: Hashable) -> Beat:
+        """What is kept of a key: who has an event at every step holds on to it."""
         beat = self._beats.get(key)
         if beat is None:
             beat = self._beats[key] = Beat(isinstance(key, tuple) and key[0] == "loss")
             if self._started is None:
                 self._started = self._clock()
-        count = beat.count
-        beat.count = count + 1
-        return count >= beat.next and self._due(beat, count)
+        return beat
 
-    def _due(self, beat: Beat, count: int) -> bool:
+    def take(self, beat: Beat, count: int) -> bool:
+        """Whether the budget allows a look at an event that is due, its `count`th; the next one is set."""
         if count < DENSE:
             return True
         if beat.urgent:

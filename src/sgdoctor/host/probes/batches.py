@@ -53,7 +53,7 @@ class Batches:
         self._torch = observer.torch
         self._feeds: dict[int, tuple[Any, Feed]] = {}  # id(loader) -> (weakref, its feed)
         self._open: dict[int, Feed] = {}  # id(iterator) -> feed
-        self._current: Feed | None = None
+        self.waiting: Feed | None = None  # whose batch is the latest
         self._target: Any = None  # weakref to what the last loss function compared with
         self._overlaps: dict[tuple[int, int], int] = {}
         self._bad = 0
@@ -83,7 +83,7 @@ class Batches:
 
     def on_batch(self, iterator: Any, batch: Any) -> None:
         """A loader handed a batch over."""
-        feed = self._current = self._open.get(id(iterator))
+        feed = self.waiting = self._open.get(id(iterator))
         if feed is None:
             return
         feed.batches += 1
@@ -148,25 +148,24 @@ class Batches:
 
     # -- the loss --------------------------------------------------------------------------------------------
 
-    def on_loss(self, name: str, frame: Any, args: Any, kwargs: Any, result: Any) -> None:
+    def on_loss(self, name: str, place: tuple[int | None, bool], output: Any, target: Any) -> None:
         """A loss function returned."""
-        output = args[0] if args else kwargs.get("input")
-        target = args[1] if len(args) > 1 else kwargs.get("target")
         tensor = self._torch.Tensor
-        if not (isinstance(target, tensor) and isinstance(output, tensor) and isinstance(result, tensor)):
+        if not (isinstance(target, tensor) and isinstance(output, tensor)):
             return
         self._target = weakref.ref(target)
-        classes = name in CLASS_INDEX
-        site = self._observer.sites.of_frame(frame)
-        graded = result.requires_grad
-        schedule = self._schedules.setdefault((site, graded), [0, 0])
+        schedule = self._schedules.get(place)
+        if schedule is None:
+            schedule = self._schedules[place] = [0, 0]
         schedule[0] += 1
         if schedule[0] <= schedule[1] or self._torch._C._len_torch_dispatch_stack() or self._transformed():
             return
         # Late labels are what decides, so the budget has no say; there are few samples: 15 of each tenfold of steps.
         schedule[1] = int(schedule[0] * SPACING) if schedule[0] > DENSE else schedule[0]
         with self._observer.timed(), self._torch.no_grad():
-            row = {"k": "labels", "site": site, "n": schedule[0] - 1, "step": self._observer.steps, "grad": graded}
+            at = {"site": place[0], "n": schedule[0] - 1, "step": self._observer.steps, "grad": place[1]}
+            row = {"k": "labels", **at}
+            classes = name in CLASS_INDEX
             described = None
             if classes or name in BINARY:
                 described = self._recall(classes, name, output.detach(), target.detach())
@@ -210,9 +209,9 @@ class Batches:
 
     def before_backward(self) -> None:
         """A backward pass begins: what was loaded last is trained on."""
-        if self._current is not None:
-            self._current.backed += 1
-            self._current = None
+        if self.waiting is not None:
+            self.waiting.backed += 1
+            self.waiting = None
 
     def on_graph(self, graph: Graph, site: int | None, count: int) -> None:
         """A sampled loss is about to be backpropagated."""

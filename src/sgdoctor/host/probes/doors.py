@@ -29,11 +29,16 @@ class Doors:
         self._placed: Any = None
         self._open = True
         self._called = observer.guarded("doors", self._on_call)
+        self._beats: dict[str, Any] = {}
 
     def expect(self, why: str) -> None:
         """A call of the model may follow: look at it where it is one to be sampled."""
-        if self._open and self._placed is None and self._observer.look_due(("door", why)):
-            self._place()
+        if self._placed is None and self._open:
+            beat = self._beats.get(why)
+            if beat is None:
+                beat = self._beats[why] = self._observer.sampler.beat(("door", why))
+            if self._observer.looks(beat):
+                self._place()
 
     def _place(self) -> None:
         owner = self._torch.nn.Module

@@ -46,7 +46,7 @@ class Modes:
         self._torch = observer.torch
         self._places: dict[tuple[Any, ...], Place] = {}
         self._rows: dict[int, dict[str, Any]] = {}
-        self._open: list[Place] = []
+        self.waiting: list[Place] = []  # forward passes since the last backward
         self._switches: dict[tuple[Any, ...], list[int]] = {}
         self._written_switches: dict[tuple[Any, ...], int] = {}
 
@@ -82,17 +82,16 @@ class Modes:
         place.run += 1
         place.longest_run = max(place.longest_run, place.run)
         place.last_step = self._observer.steps
-        if len(self._open) < 256:
-            self._open.append(place)
+        if len(self.waiting) < 256:
+            self.waiting.append(place)
 
     def before_backward(self) -> None:
         """What ran just before belongs to training."""
         for place in list(self._places.values()):
             place.run = 0
-        if self._open:
-            for place in set(self._open[-8:]):
-                place.backed += 1
-            self._open.clear()
+        for place in set(self.waiting[-8:]):
+            place.backed += 1
+        self.waiting.clear()
 
     def on_switch(self, module: Any, training: bool, site: int | None, has_parent: bool) -> None:
         """module.train(mode) was called by the script."""
