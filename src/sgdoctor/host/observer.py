@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from .graph import Graph
-from .guard import Guard
+from .handover import Handover
 from .probes import BASE, ON_REQUEST, PROBES, Absent
 from .probes.windows import BACKWARD, CLOSURE, STEP
 from .sampler import Beat, Sampler
@@ -19,15 +19,8 @@ from .sites import Sites
 from .writer import Writer
 
 SCHEMA = 1
-FLUSH_SECONDS = 0.15  # rows wait at most this long for the next event (the promise is 200 ms)
-EARLY_SECONDS = 0.02  # and less at first: a script killed after a blink still leaves something to read
-EARLY_FLUSHES = 50
-# Probes that are given each sampled graph, and those that hold counts back until rows are handed over.
+# Probes that are given each sampled graph.
 AT_GRAPH = ("network", "gradients", "updates", "arguments", "pairs", "modules", "structure", "batches")
-AT_FLUSH = (
-    *("loop", "updates", "modes", "loaders", "windows", "schedules", "kept", "evaluations", "precision"),
-    *("dropouts", "validations", "batches"),
-)
 
 # What a backward pass is about to go through (None where it is not looked at closely), its line, its number there.
 Begun = tuple["Graph | None", "int | None", int]
@@ -44,7 +37,7 @@ class Root:
         self.marked_next = 0  # the pass from which on one is marked, see `kept`
 
 
-class Observer(Guard):
+class Observer(Handover):
     """State shared by the probes of one process, and the guard that keeps our errors from the script.
 
     `signals`: names from the table of signals that someone needs; a probe that provides none of them is not attached.
@@ -93,6 +86,7 @@ class Observer(Guard):
         self.stopping = False  # the run should end at the next step
         self.steps = 0
         self.backwards = 0  # that are over
+        self.near = True  # the graph of the next backward pass may be looked at: what it is made of is to be noted
         self._lost_at = -1  # those that were over at the latest loss
         self._roots: dict[int | None, Root] = {}
         self._stopped = False
@@ -195,8 +189,7 @@ class Observer(Guard):
         output = args[0] if args else kwargs.get("input")
         target = args[1] if len(args) > 1 else kwargs.get("target")
         place = (self.sites.of_frame(frame), result.requires_grad)
-        near = not self._roots or any([root.beat.count >= root.beat.next for root in self._roots.values()])
-        self.losses.on_loss(name, original, place, output, target, args, kwargs, result, near)
+        self.losses.on_loss(name, original, place, output, target, args, kwargs, result)
         if place[1]:
             self.evaluations.on_loss(place[0])
         else:
@@ -241,6 +234,7 @@ class Observer(Guard):
         begun: Begun = (None, site, 0)
         if deep and root.requires_grad:
             begun = (self._graph(root, site, count - 1), site, count - 1)
+        self.near = any([root.beat.count >= root.beat.next for root in self._roots.values()])
         for probe in (self.pairs, self.dropouts):
             if probe.waiting:
                 probe.on_backward()
@@ -248,7 +242,7 @@ class Observer(Guard):
 
     def _root(self, site: int | None) -> Root:
         series = self.loop.series(site)  # None where that probe has failed
-        add = _nothing if series is None else series.add
+        add = Absent().event if series is None else series.add
         known = self._roots[site] = Root(self.sampler.beat(("backward", site)), add)
         return known
 
@@ -291,6 +285,7 @@ class Observer(Guard):
         """An optimizer was constructed."""
         self.updates.on_optimizer(optimizer, self.sites.of_frame(frame))
         self.modules.on_optimizer(optimizer)
+        self.near = True
         self.sampler.alarm()  # another phase of training begins
 
     def zero_grad(self, frame: FrameType, optimizer: Any) -> None:
@@ -397,39 +392,6 @@ class Observer(Guard):
         row = {"k": "exception", "type": type(error).__name__, "text": str(error)[:4000], "step": 0}
         frames = [self.sites.intern(f.f_code, line) for f, line in self.sites.user_frames(error.__traceback__)]
         self.write({**row, "frames": frames, "inner": [], "causes": []})
-
-    # -- time ------------------------------------------------------------------------------------------------
-
-    def tick(self) -> None:
-        """Hand rows over when they have waited long enough, or will have by the next event."""
-        now = monotonic()
-        gap = now - self._ticked
-        self._gap = gap if gap > self._gap else 0.9 * self._gap
-        self._ticked = now
-        if now + self._gap >= self._flush_at:
-            started = self._clock()
-            self._flush()
-            if not self._waits:  # what is read from a device waits for the script's own work there
-                self.sampler.spend(self._clock() - started)
-            self._flushes += 1
-            self._ticked = monotonic()
-            self._flush_at = self._ticked + (EARLY_SECONDS if self._flushes <= EARLY_FLUSHES else FLUSH_SECONDS)
-
-    def _flush(self, closing: bool = False) -> None:
-        for probe in AT_FLUSH:
-            with self.guard(probe):
-                getattr(self, probe).on_flush(closing)
-        elapsed = self.sampler.elapsed()
-        if elapsed >= self._pulse_due:
-            self._pulse_due = 1.1 * elapsed
-            self.write({"k": "pulse", "steps": self.steps, "spent": self.sampler.spent, "of": elapsed})
-        self._writer.flush(closing)
-        if not closing and os.path.exists(self._stop_file):  # the parent's way to ask for an end
-            self.stopping = True
-
-
-def _nothing(*_: Any) -> None:
-    return None
 
 
 def _only(tensors: Any) -> Any:

@@ -7,8 +7,9 @@ import sys
 from typing import Any
 
 from ..frames import peel, unseen
+from ..graph import stride
 
-MAX_VALUES = 200_000  # of one input that go into its moments
+MAX_VALUES = 20_000  # of one input that go into its moments
 MAX_COLUMNS = 32  # columns described one by one
 MAX_INPUTS = 3  # of one call
 CALLS = 3  # looked at in a row
@@ -107,14 +108,14 @@ class Doors:
         value = value.detach()
         flat = value.reshape(-1)
         if flat.numel() > MAX_VALUES:
-            flat = flat[:: flat.numel() // MAX_VALUES + 1]
+            flat = flat[:: stride(flat.numel(), MAX_VALUES, value.shape)]
         values = flat.double()
         facts.update(mean=values.mean(), std=values.std(unbiased=False), min=values.min(), max=values.max())
         facts["fraction"] = (values != values.round()).double().mean()
         facts["nonfinite"] = (~values.isfinite()).sum()
         if value.is_floating_point() and value.dim() >= 2 and value.shape[0] > 1:
             # How far samples are from each other, place by place: zero where all of them are the same.
-            few = value[:64].reshape(min(64, value.shape[0]), -1)[:, :4096].double()
+            few = value[:64].reshape(min(64, value.shape[0]), -1)[:, :1024].double()
             facts["apart"] = few.std(0, unbiased=False).square().mean().sqrt()
         if value.is_floating_point() and value.dim() == 2 and value.shape[1] <= MAX_COLUMNS:
             rows = value[:4096].double()

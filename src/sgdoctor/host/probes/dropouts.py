@@ -29,7 +29,7 @@ class Dropouts:
                 return
             counts = self._places[key] = [len(self._places), 0, 0]
         counts[1] += 1
-        if active and len(self.waiting) < MAX_RECENT and (node := result.grad_fn) is not None:
+        if active and self._observer.near and len(self.waiting) < MAX_RECENT and (node := result.grad_fn) is not None:
             self.waiting.append((node.name(), node._sequence_nr()))
 
     def nodes(self) -> set[tuple[str, int]]:

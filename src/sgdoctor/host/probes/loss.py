@@ -88,12 +88,8 @@ class Losses:
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         result: Any,
-        near: bool,
     ) -> None:
-        """A loss function returned.
-
-        `place`: its line, and whether the result has a gradient. `near`: the next graph may be looked at.
-        """
+        """A loss function returned; `place`: its line, and whether the result has a gradient."""
         self.failed = None
         tensor = self._torch.Tensor
         if not isinstance(output, tensor):
@@ -106,7 +102,7 @@ class Losses:
             if len(self._numbers) >= MAX_CALLS:
                 self._numbers.clear()
             call = self._numbers[key] = self._call(name, site, output, target, args, kwargs, graded)
-        if graded and near:
+        if graded and self._observer.near:
             if self._since != self._observer.backwards:
                 self._since = self._observer.backwards
                 self._recent.clear()

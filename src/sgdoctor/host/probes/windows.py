@@ -21,7 +21,7 @@ class Windows:
 
     def __init__(self, observer: Any) -> None:
         self._observer = observer
-        # What happened, line, optimizer: counted when rows are handed over, all at once, which takes a third of the time.
+        # What happened, line, optimizer: counted all at once when rows are handed over, a third of the time.
         self.log: list[tuple[int, int | None, Any]] = []
         self._pending: dict[int, dict[int | None, int]] = {}  # by optimizer: backward passes since its step or clearing
         self._doubt: dict[int, tuple[Key, int]] = {}  # cleared; dropped for good once another backward begins
