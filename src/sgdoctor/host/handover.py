@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import monotonic
 
 from .guard import Guard
@@ -34,6 +35,15 @@ class Handover(Guard):
     _flush_at: float
     _flushes: int
     _pulse_due: float
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Charge a close look to the budget."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self.sampler.spend(self._clock() - started)
 
     def tick(self) -> None:
         """Hand rows over when they have waited long enough, or will have by the next event."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from threading import get_ident
 from time import monotonic, perf_counter
 from types import FrameType
@@ -161,15 +160,6 @@ class Observer(Handover):
         self._stopped = True
         raise SystemExit
 
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Charge a close look to the budget."""
-        started = self._clock()
-        try:
-            yield
-        finally:
-            self.sampler.spend(self._clock() - started)
-
     def look_due(self, key: tuple[Any, ...]) -> bool:
         """Whether to look closely at this event, which takes operations that a mode of the script's own would see."""
         return self.sampler.due(key) and not self.torch._C._len_torch_dispatch_stack()
@@ -234,7 +224,9 @@ class Observer(Handover):
         begun: Begun = (None, site, 0)
         if deep and root.requires_grad:
             begun = (self._graph(root, site, count - 1), site, count - 1)
-        self.near = any([root.beat.count >= root.beat.next for root in self._roots.values()])
+        self.near = known.beat.count >= known.beat.next or (
+            len(self._roots) > 1 and any([root.beat.count >= root.beat.next for root in self._roots.values()])
+        )
         for probe in (self.pairs, self.dropouts):
             if probe.waiting:
                 probe.on_backward()

@@ -7,7 +7,7 @@ from time import perf_counter
 
 DENSE = 6  # first events of a key that are always looked at
 SPACING = 1.12  # then each sample is at least this factor later than the last: about 20 samples a decade
-CREDIT = 0.08  # seconds that may be spent before the budget binds: what a run of two seconds can spare
+CREDIT = 0.05  # seconds that may be spent before the budget binds: what a run of two seconds can spare
 PATIENCE = 0.02  # share by which events must grow before a budget that was spent is asked again
 FLOOR = 1.4  # a loss is sampled whenever its events have grown by this factor, spent budget or not: seven a decade
 MAX_ALARMS = 20  # in one run: a script that builds an optimizer for every task would be sampled throughout

@@ -9,7 +9,8 @@ from typing import Any
 from ..frames import peel, unseen
 from ..graph import stride
 
-MAX_VALUES = 20_000  # of one input that go into its moments
+MAX_VALUES = 10_000  # of one input that go into its moments
+MAX_PLACES = 800  # of one sample that are compared with those of others
 MAX_COLUMNS = 32  # columns described one by one
 MAX_INPUTS = 3  # of one call
 CALLS = 3  # looked at in a row
@@ -115,8 +116,9 @@ class Doors:
         facts["nonfinite"] = (~values.isfinite()).sum()
         if value.is_floating_point() and value.dim() >= 2 and value.shape[0] > 1:
             # How far samples are from each other, place by place: zero where all of them are the same.
-            few = value[:64].reshape(min(64, value.shape[0]), -1)[:, :1024].double()
-            facts["apart"] = few.std(0, unbiased=False).square().mean().sqrt()
+            few = value[:64].reshape(min(64, value.shape[0]), -1)
+            few = few[:, :: few.shape[1] // MAX_PLACES + 1].double()
+            facts["apart"] = (few - few.mean(0)).square().mean().sqrt()
         if value.is_floating_point() and value.dim() == 2 and value.shape[1] <= MAX_COLUMNS:
             rows = value[:4096].double()
             facts.update(means=rows.mean(0), stds=rows.std(0, unbiased=False))
