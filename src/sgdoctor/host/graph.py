@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any
 
 MAX_NODES = 6000  # a 500-step recurrent net has about 5000; beyond it the walk stops and says so
@@ -165,6 +166,14 @@ class Graph:
     def head(self, count: int = 28) -> list[Any]:
         """The nodes nearest to the loss, nearest first."""
         return self.nodes[: -count - 1 : -1]
+
+
+def stride(total: int, wanted: int, shape: Any) -> int:
+    """A step through `total` values that leaves about `wanted`, and meets all columns of all axes alike."""
+    step = total // wanted + 1
+    while step > 1 and any(size and gcd(step, size) > 1 for size in shape[1:]):
+        step += 1
+    return step
 
 
 def node_shape(node: Any) -> list[int]:

@@ -19,6 +19,7 @@ class Guard:
     _waits: bool
     _capturing: Callable[[], bool]
     _failed: set[str]
+    _roots: dict[Any, Any]
 
     def guarded(self, name: str, event: Callable[..., Any]) -> Callable[..., Any]:
         """An event that lets no error of ours out: the patches call nothing else."""
@@ -56,6 +57,7 @@ class Guard:
             traceback = traceback.tb_next
         if name in PROBES:
             setattr(self, name, Absent())
+            self._roots.clear()  # they hold on to what was the probe's
         if name not in self._failed:
             self._failed.add(name)
             self.write({"k": "probe_failed", "probe": name, "error": f"{type(error).__name__}: {error}"[:500]})

@@ -3,42 +3,40 @@
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from threading import get_ident
 from time import monotonic, perf_counter
 from types import FrameType
 from typing import Any
 
 from .graph import Graph
-from .guard import Guard
+from .handover import Handover
 from .probes import BASE, ON_REQUEST, PROBES, Absent
-from .sampler import Sampler
+from .probes.windows import BACKWARD, CLOSURE, STEP
+from .sampler import Beat, Sampler
 from .sites import Sites
 from .writer import Writer
 
 SCHEMA = 1
-FLUSH_SECONDS = 0.15  # rows wait at most this long for the next event (the promise is 200 ms)
-EARLY_SECONDS = 0.02  # and less at first: a script killed after a blink still leaves something to read
-EARLY_FLUSHES = 50
-# Probes that are given each sampled graph, and those that hold counts back until rows are handed over.
+# Probes that are given each sampled graph.
 AT_GRAPH = ("network", "gradients", "updates", "arguments", "pairs", "modules", "structure", "batches")
-AT_FLUSH = (
-    *("loop", "updates", "modes", "loaders", "windows", "schedules", "kept", "evaluations", "precision"),
-    *("dropouts", "validations", "batches"),
-)
 
 # What a backward pass is about to go through (None where it is not looked at closely), its line, its number there.
 Begun = tuple["Graph | None", "int | None", int]
 
 
-class Nested(threading.local):
-    """How many backward passes of one thread are going on inside each other."""
+class Root:
+    """What backward passes from one line need at every step."""
 
-    depth = 0
+    __slots__ = ("add", "beat", "marked_next")
+
+    def __init__(self, beat: Beat, add: Callable[[Any, int], None]) -> None:
+        self.beat = beat
+        self.add = add  # takes the value of the loss, and the step
+        self.marked_next = 0  # the pass from which on one is marked, see `kept`
 
 
-class Observer(Guard):
+class Observer(Handover):
     """State shared by the probes of one process, and the guard that keeps our errors from the script.
 
     `signals`: names from the table of signals that someone needs; a probe that provides none of them is not attached.
@@ -86,6 +84,10 @@ class Observer(Guard):
         self.active = True
         self.stopping = False  # the run should end at the next step
         self.steps = 0
+        self.backwards = 0  # that are over
+        self.near = True  # the graph of the next backward pass may be looked at: what it is made of is to be noted
+        self._lost_at = -1  # those that were over at the latest loss
+        self._roots: dict[int | None, Root] = {}
         self._stopped = False
         self._pid = os.getpid()
         self._strict = strict
@@ -97,10 +99,10 @@ class Observer(Guard):
         self.write = self._writer.write
         self.sites = Sites(self.write, cwd)
         self.sampler = Sampler(budget, clock)
-        self._signals = signals
+        self.signals = signals
         for name in PROBES:
             setattr(self, name, Absent())
-        self._nested = Nested()
+        self._within: dict[int, int] = {}  # thread -> how many backward passes are going on inside each other
         self._waits = False  # losses are on a device that has to be waited for
         self._alarmed: set[int | None] = set()
         self._capturing: Callable[[], bool] = bool  # whether a CUDA graph is being captured: not a time to look
@@ -121,7 +123,7 @@ class Observer(Guard):
         """torch has just been imported."""
         self.torch = torch
         self._tensor = torch.Tensor
-        wanted = None if self._signals is None else set(self._signals)
+        wanted = None if self.signals is None else set(self.signals)
         for name, make in PROBES.items():
             by_default = name in BASE or (wanted is None and name not in ON_REQUEST)
             if by_default or (wanted or set()) & set(make.SIGNALS):  # type: ignore[attr-defined]
@@ -158,28 +160,35 @@ class Observer(Guard):
         self._stopped = True
         raise SystemExit
 
-    @contextmanager
-    def timed(self) -> Iterator[None]:
-        """Charge a close look to the budget."""
-        started = self._clock()
-        try:
-            yield
-        finally:
-            self.sampler.spend(self._clock() - started)
-
     def look_due(self, key: tuple[Any, ...]) -> bool:
         """Whether to look closely at this event, which takes operations that a mode of the script's own would see."""
         return self.sampler.due(key) and not self.torch._C._len_torch_dispatch_stack()
+
+    def looks(self, beat: Beat) -> bool:
+        """The same, with the beat of the event at hand: for what happens at every step."""
+        count = beat.count
+        beat.count = count + 1
+        return count >= beat.next and self.sampler.take(beat, count) and not self.torch._C._len_torch_dispatch_stack()
 
     # -- events, called by the patches through `guarded`; `frame` called what is wrapped -----------------------
 
     def loss_called(self, name: str, original: Any, frame: FrameType, args: Any, kwargs: Any, result: Any) -> None:
         """A loss function of torch returned."""
-        self.losses.on_loss(name, original, frame, args, kwargs, result)
-        self.evaluations.on_loss(frame, result)
-        self.validations.on_loss(name, frame, result)
-        self.batches.on_loss(name, frame, args, kwargs, result)
-        self.tick()
+        if not isinstance(result, self._tensor):
+            return
+        output = args[0] if args else kwargs.get("input")
+        target = args[1] if len(args) > 1 else kwargs.get("target")
+        place = (self.sites.of_frame(frame), result.requires_grad)
+        self.losses.on_loss(name, original, place, output, target, args, kwargs, result)
+        if place[1]:
+            self.evaluations.on_loss(place[0])
+        else:
+            self.validations.on_loss(name, place[0], result)
+        self.batches.on_loss(name, place, output, target)
+        # A backward pass that follows ticks as well, and in most loops one does.
+        if not place[1] or self.backwards == self._lost_at:
+            self.tick()
+        self._lost_at = self.backwards
 
     def loss_failed(self, name: str, args: Any, kwargs: Any) -> None:
         """A loss function of torch raised."""
@@ -187,43 +196,57 @@ class Observer(Guard):
 
     def backward_begins(self, letter: str, frame: FrameType, tensors: Any) -> Begun | None:
         """A backward pass begins; what is returned comes back in `backward_ends`."""
-        self._nested.depth += 1
-        if self._nested.depth > 1:  # checkpointing runs a backward inside the backward
+        thread = get_ident()  # a threading.local takes thrice as long
+        if thread in self._within:  # checkpointing runs a backward inside the backward
+            self._within[thread] += 1
             return None
+        self._within[thread] = 1
         root = tensors if isinstance(tensors, self._tensor) else _only(tensors)
         if root is None or root.numel() != 1 or (value := self._value(root)) is None:
             return None
         site = self.sites.of_frame(frame)
+        known = self._roots.get(site) or self._root(site)
         self.loop.on_event(letter, site)
-        deep = self.look_due(("backward", site))
+        deep = self.looks(known.beat)
         if value.__class__ is float and value - value != 0 and site not in self._alarmed:
             # The first non-finite loss is looked at closely whatever the schedule says.
             self._alarmed.add(site)
             self.sampler.alarm()
             deep = not self.torch._C._len_torch_dispatch_stack()
-        self.updates.before_backward()
-        self.modes.before_backward()
-        self.windows.on_backward(site)
-        self.kept.on_backward(site, root)
-        self.evaluations.on_backward()
-        self.batches.before_backward()
-        self.loop.on_objective(site, value)
+        for probe in (self.updates, self.modes, self.evaluations, self.batches):
+            if probe.waiting:
+                probe.before_backward()
+        self.windows.log.append((BACKWARD, site, None))
+        known.add(value, self.steps)
+        count = known.beat.count
+        if count >= known.marked_next:
+            known.marked_next = self.kept.on_backward(site, root, count) or count + 1
         begun: Begun = (None, site, 0)
         if deep and root.requires_grad:
-            count = self.sampler.count(("backward", site)) - 1
-            begun = (self._graph(root, site, count), site, count)
-        self.losses.on_backward()
-        self.pairs.on_backward()
-        self.dropouts.on_backward()
+            begun = (self._graph(root, site, count - 1), site, count - 1)
+        self.near = known.beat.count >= known.beat.next or (
+            len(self._roots) > 1 and any([root.beat.count >= root.beat.next for root in self._roots.values()])
+        )
+        for probe in (self.pairs, self.dropouts):
+            if probe.waiting:
+                probe.on_backward()
         return begun
+
+    def _root(self, site: int | None) -> Root:
+        series = self.loop.series(site)  # None where that probe has failed
+        add = Absent().event if series is None else series.add
+        known = self._roots[site] = Root(self.sampler.beat(("backward", site)), add)
+        return known
 
     def backward_ends(self, begun: Begun | None) -> None:
         """The backward pass is over (also when it raised)."""
-        self._nested.depth = max(0, self._nested.depth - 1)
+        thread = get_ident()
+        if (depth := self._within.pop(thread, 1)) > 1:
+            self._within[thread] = depth - 1
         if begun is None:
             return
         graph, site, count = begun
-        self.updates.after_backward_light()
+        self.backwards += 1
         if graph is not None:
             with self.timed():
                 for probe in ("gradients", "updates"):
@@ -254,6 +277,7 @@ class Observer(Guard):
         """An optimizer was constructed."""
         self.updates.on_optimizer(optimizer, self.sites.of_frame(frame))
         self.modules.on_optimizer(optimizer)
+        self.near = True
         self.sampler.alarm()  # another phase of training begins
 
     def zero_grad(self, frame: FrameType, optimizer: Any) -> None:
@@ -269,7 +293,8 @@ class Observer(Guard):
 
     def step_begins(self, optimizer: Any, closure: bool) -> None:
         """optimizer.step() begins."""
-        self.windows.on_step_begins(closure)
+        if closure:
+            self.windows.log.append((CLOSURE, None, None))
         self.updates.before_step(optimizer, closure)
         self.modules.before_step(optimizer, closure)
 
@@ -277,11 +302,10 @@ class Observer(Guard):
         """optimizer.step() ended."""
         number = self.updates.after_step(optimizer)
         self.loop.on_event("S", self.sites.of_frame(frame), number)
-        self.windows.on_step(number)
+        self.windows.log.append((STEP, None, number))
         self.loop.end_window()
         self.count_step()
         self.doors.expect("step")
-        self.tick()
 
     def count_step(self) -> None:
         """Parameters were changed, by an optimizer or by hand."""
@@ -326,12 +350,12 @@ class Observer(Guard):
 
     def mode_layer(self, frame: FrameType, kind: str, active: bool, owner: Any, trains: bool) -> None:
         """A dropout or batch-norm function ran."""
-        if not self._nested.depth:
+        if get_ident() not in self._within:
             self.modes.on_mode_layer(frame, kind, active, owner, trains)
 
     def dropout_ran(self, frame: FrameType, p: float, active: bool, given: Any, result: Any) -> None:
         """A dropout function ran."""
-        if not self._nested.depth:
+        if get_ident() not in self._within:
             self.dropouts.on_dropout(frame, p, active, given, result)
 
     def compiles(self) -> None:
@@ -360,35 +384,6 @@ class Observer(Guard):
         row = {"k": "exception", "type": type(error).__name__, "text": str(error)[:4000], "step": 0}
         frames = [self.sites.intern(f.f_code, line) for f, line in self.sites.user_frames(error.__traceback__)]
         self.write({**row, "frames": frames, "inner": [], "causes": []})
-
-    # -- time ------------------------------------------------------------------------------------------------
-
-    def tick(self) -> None:
-        """Hand rows over when they have waited long enough, or will have by the next event."""
-        now = monotonic()
-        gap = now - self._ticked
-        self._gap = gap if gap > self._gap else 0.9 * self._gap
-        self._ticked = now
-        if now + self._gap >= self._flush_at:
-            started = self._clock()
-            self._flush()
-            if not self._waits:  # what is read from a device waits for the script's own work there
-                self.sampler.spend(self._clock() - started)
-            self._flushes += 1
-            self._ticked = monotonic()
-            self._flush_at = self._ticked + (EARLY_SECONDS if self._flushes <= EARLY_FLUSHES else FLUSH_SECONDS)
-
-    def _flush(self, closing: bool = False) -> None:
-        for probe in AT_FLUSH:
-            with self.guard(probe):
-                getattr(self, probe).on_flush(closing)
-        elapsed = self.sampler.elapsed()
-        if elapsed >= self._pulse_due:
-            self._pulse_due = 1.1 * elapsed
-            self.write({"k": "pulse", "steps": self.steps, "spent": self.sampler.spent, "of": elapsed})
-        self._writer.flush(closing)
-        if not closing and os.path.exists(self._stop_file):  # the parent's way to ask for an end
-            self.stopping = True
 
 
 def _only(tensors: Any) -> Any:

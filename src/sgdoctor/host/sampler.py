@@ -7,7 +7,7 @@ from time import perf_counter
 
 DENSE = 6  # first events of a key that are always looked at
 SPACING = 1.12  # then each sample is at least this factor later than the last: about 20 samples a decade
-CREDIT = 0.08  # seconds that may be spent before the budget binds: what a run of two seconds can spare
+CREDIT = 0.05  # seconds that may be spent before the budget binds: what a run of two seconds can spare
 PATIENCE = 0.02  # share by which events must grow before a budget that was spent is asked again
 # How a run ends is known by late samples. They are taken, spent budget or not, whenever events have grown by a factor:
 LOSS_FLOOR = 1.4  # a loss, which is cheap, seven times a decade
@@ -42,16 +42,22 @@ class Sampler:
 
     def due(self, key: Hashable) -> bool:
         """Whether this event of `key` should be looked at closely."""
+        beat = self._beats.get(key) or self.beat(key)
+        count = beat.count
+        beat.count = count + 1
+        return count >= beat.next and self.take(beat, count)
+
+    def beat(self, key: Hashable) -> Beat:
+        """What is kept of a key: who has an event at every step holds on to it."""
         beat = self._beats.get(key)
         if beat is None:
             beat = self._beats[key] = Beat(LOSS_FLOOR if isinstance(key, tuple) and key[0] == "loss" else FLOOR)
             if self._started is None:
                 self._started = self._clock()
-        count = beat.count
-        beat.count = count + 1
-        return count >= beat.next and self._due(beat, count)
+        return beat
 
-    def _due(self, beat: Beat, count: int) -> bool:
+    def take(self, beat: Beat, count: int) -> bool:
+        """Whether the budget allows a look at an event that is due, its `count`th; the next one is set."""
         if count < DENSE:
             return True
         if beat.urgent:

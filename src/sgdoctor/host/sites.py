@@ -64,8 +64,11 @@ class Sites:
         """
         outermost = probe = frame
         while probe is not None:
-            if probe.f_code.co_name == "_call_impl":
+            name = probe.f_code.co_name
+            if name == "_call_impl":
                 outermost = probe
+            elif name == "<module>":  # the script itself: to go on would be to make frame objects of the launcher's
+                break
             probe = probe.f_back
         if outermost is frame or outermost is None:
             return self.of_frame(outermost)
@@ -75,6 +78,10 @@ class Sites:
         if caller is None or self._code(caller.f_code).kind == FOREIGN:
             return None
         return self.of_frame(caller)
+
+    def is_users(self, frame: FrameType) -> bool:
+        """Whether a frame is of the user's own code."""
+        return self._code(frame.f_code).kind == USER
 
     def of_user_frame(self, frame: FrameType) -> tuple[int, int]:
         """(code, instruction) of the innermost frame of the user's own code: cheaper than a site."""

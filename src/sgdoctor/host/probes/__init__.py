@@ -6,8 +6,9 @@ implements any of the events that the observer sends.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from .arguments import Arguments
 from .batches import Batches
@@ -67,6 +68,9 @@ BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: 
 
 class Absent:
     """Stands where a probe is not needed, or has failed: takes any event and does nothing."""
+
+    waiting = None  # what a probe has to tell at the next backward pass: events that nobody waits for are not sent
+    log: ClassVar[deque[Any]] = deque(maxlen=0)
 
     def __getattr__(self, name: str) -> Any:
         return _nothing

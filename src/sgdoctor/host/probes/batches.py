@@ -6,14 +6,15 @@ import os
 import weakref
 from typing import Any
 
-from ..graph import CHANNEL_OPS, Graph, node_shape, saved
+from ..graph import CHANNEL_OPS, Graph, node_shape, saved, stride
 
 MAX_LOADERS = 24  # loaders whose batches are described
 MAX_TENSORS = 4  # of one batch
 MAX_ROWS = 3000  # samples of one loader that are remembered by their fingerprint
-MAX_ELEMENTS = 400  # of one sample that go into its fingerprint, evenly spread
+MAX_ELEMENTS = 128  # of one sample that go into its fingerprint, evenly spread
 TELLING = 16  # whole numbers in a row that make it one of a kind
-MAX_VALUES = 200_000  # of one tensor that go into its moments
+MAX_VALUES = 200_000  # labels looked at in one sample
+MAX_MOMENTS = 20_000  # values of one tensor that go into its moments
 MAX_CLASSES = 200
 MAX_BAD = 40  # places with a value that is not finite, in one record
 PASSES = 6  # passes of a loader whose first batches are described
@@ -28,8 +29,9 @@ PAGE = 4096
 class Feed:
     """One loader: how many of its batches were trained on, and which samples its first pass held."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, earlier: int) -> None:
         self.number = number
+        self.earlier = earlier  # passes of such loaders before it, of scripts that build one for each epoch
         self.passes = self.place = self.batches = self.backed = self.written = 0
         self.rows: set[int] = set()
         self.seen = 0  # samples behind `rows`, repeats included
@@ -52,8 +54,9 @@ class Batches:
         self._observer = observer
         self._torch = observer.torch
         self._feeds: dict[int, tuple[Any, Feed]] = {}  # id(loader) -> (weakref, its feed)
+        self._sources: dict[Any, tuple[Any, int]] = {}  # see `_earlier`
         self._open: dict[int, Feed] = {}  # id(iterator) -> feed
-        self._current: Feed | None = None
+        self.waiting: Feed | None = None  # whose batch is the latest
         self._target: Any = None  # weakref to what the last loss function compared with
         self._overlaps: dict[tuple[int, int], int] = {}
         self._bad = 0
@@ -73,7 +76,7 @@ class Batches:
         if known is None or known[0]() is not loader:
             if len(self._feeds) >= MAX_LOADERS:
                 return
-            known = self._feeds[id(loader)] = (weakref.ref(loader), Feed(number))
+            known = self._feeds[id(loader)] = (weakref.ref(loader), Feed(number, self._earlier(loader)))
         feed = known[1]
         feed.passes += 1
         feed.place = 0
@@ -81,15 +84,25 @@ class Batches:
             self._open.clear()
         self._open[id(iterator)] = feed
 
+    def _earlier(self, loader: Any) -> int:
+        """How many loaders of the same kind there were that are gone: this one was built in their place."""
+        key = self._observer.loaders.kind(loader)
+        last, count = self._sources.get(key, (None, 0))
+        if last is not None and last() is not None:
+            count = 0
+        self._sources[key] = (weakref.ref(loader), count + 1)
+        return count
+
     def on_batch(self, iterator: Any, batch: Any) -> None:
         """A loader handed a batch over."""
-        feed = self._current = self._open.get(id(iterator))
+        feed = self.waiting = self._open.get(id(iterator))
         if feed is None:
             return
         feed.batches += 1
         feed.place += 1
-        described = feed.passes <= PASSES and feed.place <= FIRST
-        counted = feed.passes == 1 and feed.seen < MAX_ROWS
+        passes = feed.earlier + feed.passes
+        described = passes <= PASSES and feed.place <= FIRST
+        counted = passes == 1 and feed.seen < MAX_ROWS
         if (described or counted) and not self._torch._C._len_torch_dispatch_stack():
             with self._observer.timed(), self._torch.no_grad():
                 self._describe(feed, batch, described, counted)
@@ -122,8 +135,8 @@ class Batches:
         if tensor.numel() == 0 or tensor.is_complex() or tensor.is_sparse:
             return facts
         flat = tensor.detach().reshape(-1)
-        if flat.numel() > MAX_VALUES:
-            flat = flat[:: flat.numel() // MAX_VALUES + 1]
+        if flat.numel() > MAX_MOMENTS:
+            flat = flat[:: stride(flat.numel(), MAX_MOMENTS, tensor.shape)]
         values = flat.double()
         facts.update(mean=values.mean(), std=values.std(unbiased=False), min=values.min(), max=values.max())
         facts["mark"] = str(hash(tuple(self._fingerprints(tensor))))
@@ -148,25 +161,24 @@ class Batches:
 
     # -- the loss --------------------------------------------------------------------------------------------
 
-    def on_loss(self, name: str, frame: Any, args: Any, kwargs: Any, result: Any) -> None:
+    def on_loss(self, name: str, place: tuple[int | None, bool], output: Any, target: Any) -> None:
         """A loss function returned."""
-        output = args[0] if args else kwargs.get("input")
-        target = args[1] if len(args) > 1 else kwargs.get("target")
         tensor = self._torch.Tensor
-        if not (isinstance(target, tensor) and isinstance(output, tensor) and isinstance(result, tensor)):
+        if not (isinstance(target, tensor) and isinstance(output, tensor)):
             return
         self._target = weakref.ref(target)
-        classes = name in CLASS_INDEX
-        site = self._observer.sites.of_frame(frame)
-        graded = result.requires_grad
-        schedule = self._schedules.setdefault((site, graded), [0, 0])
+        schedule = self._schedules.get(place)
+        if schedule is None:
+            schedule = self._schedules[place] = [0, 0]
         schedule[0] += 1
         if schedule[0] <= schedule[1] or self._torch._C._len_torch_dispatch_stack() or self._transformed():
             return
         # Late labels are what decides, so the budget has no say; there are few samples: 15 of each tenfold of steps.
         schedule[1] = int(schedule[0] * SPACING) if schedule[0] > DENSE else schedule[0]
         with self._observer.timed(), self._torch.no_grad():
-            row = {"k": "labels", "site": site, "n": schedule[0] - 1, "step": self._observer.steps, "grad": graded}
+            at = {"site": place[0], "n": schedule[0] - 1, "step": self._observer.steps, "grad": place[1]}
+            row = {"k": "labels", **at}
+            classes = name in CLASS_INDEX
             described = None
             if classes or name in BINARY:
                 described = self._recall(classes, name, output.detach(), target.detach())
@@ -210,9 +222,9 @@ class Batches:
 
     def before_backward(self) -> None:
         """A backward pass begins: what was loaded last is trained on."""
-        if self._current is not None:
-            self._current.backed += 1
-            self._current = None
+        if self.waiting is not None:
+            self.waiting.backed += 1
+            self.waiting = None
 
     def on_graph(self, graph: Graph, site: int | None, count: int) -> None:
         """A sampled loss is about to be backpropagated."""

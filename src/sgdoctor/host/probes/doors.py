@@ -7,8 +7,10 @@ import sys
 from typing import Any
 
 from ..frames import peel, unseen
+from ..graph import stride
 
-MAX_VALUES = 200_000  # of one input that go into its moments
+MAX_VALUES = 10_000  # of one input that go into its moments
+MAX_PLACES = 800  # of one sample that are compared with those of others
 MAX_COLUMNS = 32  # columns described one by one
 MAX_INPUTS = 3  # of one call
 CALLS = 3  # looked at in a row
@@ -29,11 +31,16 @@ class Doors:
         self._placed: Any = None
         self._open = True
         self._called = observer.guarded("doors", self._on_call)
+        self._beats: dict[str, Any] = {}
 
     def expect(self, why: str) -> None:
         """A call of the model may follow: look at it where it is one to be sampled."""
-        if self._open and self._placed is None and self._observer.look_due(("door", why)):
-            self._place()
+        if self._placed is None and self._open:
+            beat = self._beats.get(why)
+            if beat is None:
+                beat = self._beats[why] = self._observer.sampler.beat(("door", why))
+            if self._observer.looks(beat):
+                self._place()
 
     def _place(self) -> None:
         owner = self._torch.nn.Module
@@ -102,15 +109,16 @@ class Doors:
         value = value.detach()
         flat = value.reshape(-1)
         if flat.numel() > MAX_VALUES:
-            flat = flat[:: flat.numel() // MAX_VALUES + 1]
+            flat = flat[:: stride(flat.numel(), MAX_VALUES, value.shape)]
         values = flat.double()
         facts.update(mean=values.mean(), std=values.std(unbiased=False), min=values.min(), max=values.max())
         facts["fraction"] = (values != values.round()).double().mean()
         facts["nonfinite"] = (~values.isfinite()).sum()
         if value.is_floating_point() and value.dim() >= 2 and value.shape[0] > 1:
             # How far samples are from each other, place by place: zero where all of them are the same.
-            few = value[:64].reshape(min(64, value.shape[0]), -1)[:, :4096].double()
-            facts["apart"] = few.std(0, unbiased=False).square().mean().sqrt()
+            few = value[:64].reshape(min(64, value.shape[0]), -1)
+            few = few[:, :: few.shape[1] // MAX_PLACES + 1].double()
+            facts["apart"] = (few - few.mean(0)).square().mean().sqrt()
         if value.is_floating_point() and value.dim() == 2 and value.shape[1] <= MAX_COLUMNS:
             rows = value[:4096].double()
             facts.update(means=rows.mean(0), stds=rows.std(0, unbiased=False))

@@ -16,7 +16,7 @@ class Dropouts:
     def __init__(self, observer: Any) -> None:
         self._observer = observer
         self._places: dict[tuple[Any, ...], list[int]] = {}
-        self._recent: list[tuple[str, int]] = []  # name and number of nodes: to hold one would hold its graph
+        self.waiting: list[tuple[str, int]] = []  # name and number of nodes: to hold one would hold its graph
 
     def on_dropout(self, frame: Any, p: float, active: bool, given: Any, result: Any) -> None:
         """A dropout function ran."""
@@ -29,16 +29,16 @@ class Dropouts:
                 return
             counts = self._places[key] = [len(self._places), 0, 0]
         counts[1] += 1
-        if active and result.grad_fn is not None and len(self._recent) < MAX_RECENT:
-            self._recent.append((result.grad_fn.name(), result.grad_fn._sequence_nr()))
+        if active and self._observer.near and len(self.waiting) < MAX_RECENT and (node := result.grad_fn) is not None:
+            self.waiting.append((node.name(), node._sequence_nr()))
 
     def nodes(self) -> set[tuple[str, int]]:
         """Nodes that dropout made since the last backward."""
-        return set(self._recent)
+        return set(self.waiting)
 
     def on_backward(self) -> None:
         """A backward pass is about to begin, and has been described."""
-        self._recent.clear()
+        self.waiting.clear()
 
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""

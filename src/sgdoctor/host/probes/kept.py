@@ -41,16 +41,18 @@ class KeptGraphs:
         self._observer = observer
         self._sites: dict[int | None, Marks] = {}
 
-    def on_backward(self, site: int | None, root: Any) -> None:
-        """A backward pass begins."""
+    def on_backward(self, site: int | None, root: Any, count: int) -> int:
+        """The `count`th backward pass from a line begins; the number of the next one that is to be told."""
         marks = self._sites.get(site)
         if marks is None:
             marks = self._sites[site] = Marks()
-        marks.count += 1
-        node = root.grad_fn
+        marks.count = count
+        if root.grad_fn is not None:
+            self._mark(marks, root.grad_fn)
         # A mark takes two microseconds: too cheap for the budget, which would leave too few where others have spent it.
-        if node is None or (marks.count > DENSE and marks.count % SPARSE):
-            return
+        return count + (1 if count < DENSE else SPARSE - count % SPARSE)
+
+    def _mark(self, marks: Marks, node: Any) -> None:
         alive = [(born, mark) for born, mark in marks.references if mark() is not None]
         marks.references = alive[-MAX_MARKS:]
         old = {born for born, _ in alive if marks.count - born > AGE}
@@ -93,26 +95,24 @@ class Evaluations:
         self._torch = observer.torch
         self._sites: dict[int | None, dict[str, Any]] = {}
         self._written: dict[int | None, int] = {}
-        self._open: dict[str, Any] | None = None
-        self._last: int | None = None
+        self.waiting: dict[str, Any] | None = None  # the latest evaluation, until train() or a backward pass
+        self._last: tuple[int | None, int] | None = None  # line of the latest loss, backward passes before it
         self._twice = False
         self._runs: dict[int | None, int] = {}  # by line of a loss: how often it came several times in a row
         self._written_runs: dict[int | None, int] = {}
 
-    def on_loss(self, frame: Any, result: Any) -> None:
-        """A loss function returned."""
-        if not getattr(result, "requires_grad", False):
-            return
-        site = self._observer.sites.of_frame(frame)
-        if site != self._last:
-            self._last, self._twice = site, False
+    def on_loss(self, site: int | None) -> None:
+        """A loss function returned a value with gradient."""
+        last = (site, self._observer.backwards)
+        if last != self._last:
+            self._last, self._twice = last, False
         elif not self._twice and len(self._runs) < 100:
             self._twice = True
             self._runs[site] = self._runs.get(site, 0) + 1
 
     def on_switch(self, training: bool, site: int | None) -> None:
         """train() or eval() was called by the script."""
-        self._open = None
+        self.waiting = None
         if training or (site not in self._sites and len(self._sites) >= 50):
             return
         row = self._sites.get(site)
@@ -122,14 +122,13 @@ class Evaluations:
         row["count"] += 1
         row["graded"] += self._torch.is_grad_enabled()
         row["last"] = self._observer.steps
-        self._open = row
+        self.waiting = row
 
-    def on_backward(self) -> None:
+    def before_backward(self) -> None:
         """A backward pass begins."""
-        self._last = None
-        if self._open is not None:
-            self._open["backed"] += 1
-            self._open = None
+        if self.waiting is not None:
+            self.waiting["backed"] += 1
+            self.waiting = None
 
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""

@@ -34,6 +34,14 @@ class Loaders:
         known = self._loaders.get(id(loader))
         return None if known is None or known[0]() is not loader else int(known[1]["i"])
 
+    def kind(self, loader: Any) -> tuple[Any, ...] | None:
+        """What loaders have in common that a script builds anew at a line, once an epoch."""
+        known = self._loaders.get(id(loader))
+        if known is None:
+            return None
+        row = known[1]
+        return tuple(row[name] for name in ("site", "batch_size", "sampler", "dataset", "samples", "workers"))
+
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""
         for _, row in list(self._loaders.values()):

@@ -36,14 +36,19 @@ class Loop:
 
     def on_objective(self, site: int | None, value: Any) -> None:
         """A loss is about to be backpropagated; `value` is a number or a tensor to be read later."""
+        self.series(site).add(value, self._observer.steps)
+
+    def series(self, site: int | None) -> Series:
+        """The losses backpropagated at a line."""
         series = self._series.get(site)
         if series is None:
             series = self._series[site] = Series()
-        series.add(value, self._observer.steps)
+        return series
 
     def end_window(self) -> None:
         """An optimizer stepped."""
-        window, self._window = tuple(self._window), []
+        window = tuple(self._window)
+        self._window.clear()
         counted = self._known.get(window) or self._count(window)
         if counted is not None:
             counted[0] += 1
@@ -81,36 +86,33 @@ class Series:
 
     def __init__(self) -> None:
         self._values: deque[Any] = deque()
-        self._first: int | None = None
+        self._taken = 0
         self._stride = 1
-        self._seen = 0
         self._emitted = 0
-        self._steps = [0, 0]
+        self._steps = [0, 0]  # of the first value that waits, and of the last
 
     def add(self, value: Any, step: int) -> None:
         """One more value."""
-        if self._first is None:
-            self._first = self._seen
+        if not self._values:
             self._steps[0] = step
         self._values.append(value)
-        self._seen += 1
         self._steps[1] = step
 
     def take(self) -> dict[str, Any] | None:
         """The values since the last call as one row; blocks of `stride` are averaged once the series is long."""
         whole = len(self._values) // self._stride * self._stride
-        if not whole or self._first is None:
+        if not whole:
             return None
         taken = [self._values.popleft() for _ in range(whole)]
         values = _numbers(taken)
-        row = {"first": self._first, "stride": self._stride, "steps": list(self._steps)}
+        row = {"first": self._taken, "stride": self._stride, "steps": list(self._steps)}
         if self._stride > 1:
             blocks = [values[i : i + self._stride] for i in range(0, whole, self._stride)]
             values = [sum(block) / len(block) for block in blocks]
             row["high"] = [max(block) for block in blocks]
         row["values"] = values
         self._emitted += len(values)
-        self._first = self._first + whole if self._values else None
+        self._taken += whole
         if self._values:
             self._steps[0] = self._steps[1] - len(self._values)
         if self._emitted >= SERIES:

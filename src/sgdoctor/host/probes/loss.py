@@ -47,6 +47,9 @@ class Losses:
         self._numbers: dict[tuple[Any, ...], int] = {}  # of calls, by everything that is cheap to ask
         # Calls since the last backward with name and number of their node: to hold the node would hold its whole graph.
         self._recent: list[tuple[int, str, int]] = []
+        self._since = 0  # backward passes before the first of them
+        self._beats: dict[tuple[int | None, bool], Any] = {}
+        self._scored = "score" in (observer.signals or ())
         self.failed: dict[str, Any] | None = None  # the call that raised, until another succeeds
 
     def on_failure(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -65,38 +68,53 @@ class Losses:
                 described["min"], described["max"] = float(target.min()), float(target.max())
         self.failed = row
 
-    def on_backward(self) -> None:
-        """A backward pass is about to begin, and has been described."""
-        self._recent.clear()
+    def recent(self) -> dict[tuple[str, int], int]:
+        """The calls since the last backward pass, by the node of their result."""
+        fresh = self._since == self._observer.backwards
+        return {(name, number): call for call, name, number in self._recent} if fresh else {}
 
     def calls_in(self, nodes: list[Any]) -> list[int]:
         """Numbers of the calls whose result is one of these nodes of a graph."""
-        recent = {(name, number): call for call, name, number in self._recent}
+        recent = self.recent()
         return sorted({recent[key] for n in nodes if (key := (n.name(), n._sequence_nr())) in recent}) if recent else []
 
     def on_loss(
-        self, name: str, original: Any, frame: Any, args: tuple[Any, ...], kwargs: dict[str, Any], result: Any
+        self,
+        name: str,
+        original: Any,
+        place: tuple[int | None, bool],
+        output: Any,
+        target: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        result: Any,
     ) -> None:
-        """A loss function returned."""
+        """A loss function returned; `place`: its line, and whether the result has a gradient."""
         self.failed = None
-        output, target = _arguments(args, kwargs)
         tensor = self._torch.Tensor
-        if not isinstance(output, tensor) or not isinstance(result, tensor):
+        if not isinstance(output, tensor):
             return
-        site = self._observer.sites.of_frame(frame)
-        graded = result.requires_grad
+        site, graded = place
         shapes = (target.shape, target.dtype) if isinstance(target, tensor) else None
-        key = (site, name, graded, output.shape, output.dtype, shapes)
+        key = (place, name, output.shape, output.dtype, shapes)
         call = self._numbers.get(key)
         if call is None:
             if len(self._numbers) >= MAX_CALLS:
                 self._numbers.clear()
             call = self._numbers[key] = self._call(name, site, output, target, args, kwargs, graded)
-        if graded and len(self._recent) < MAX_RECENT:
-            node = result.grad_fn
-            self._recent.append((call, node.name(), node._sequence_nr()))
-        self._observer.score.on_loss(name, call, args, kwargs, graded)
-        if self._observer.look_due(("loss", site, graded)) and not self._transformed(output, result):
+        if graded and self._observer.near:
+            if self._since != self._observer.backwards:
+                self._since = self._observer.backwards
+                self._recent.clear()
+            if len(self._recent) < MAX_RECENT:
+                node = result.grad_fn
+                self._recent.append((call, node.name(), node._sequence_nr()))
+        if self._scored:
+            self._observer.score.on_loss(name, call, args, kwargs, graded)
+        beat = self._beats.get(place)
+        if beat is None:
+            beat = self._beats[place] = self._observer.sampler.beat(("loss", site, graded))
+        if self._observer.looks(beat) and not self._transformed(output, result):
             with self._observer.timed(), self._torch.no_grad():
                 self._sample(call, site, name, original, args, kwargs, result)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+MAX_INNER = 2000  # layers that are passed over between two flushes
 MAX_PLACES = 200  # distinct (call site, layer kind, mode, gradient) kept
 
 
@@ -46,19 +47,24 @@ class Modes:
         self._torch = observer.torch
         self._places: dict[tuple[Any, ...], Place] = {}
         self._rows: dict[int, dict[str, Any]] = {}
-        self._open: list[Place] = []
+        # Layers that were not the first of their pass, passed over for a while: the way up to the script is long.
+        self._inner: set[tuple[Any, ...]] = set()
+        self.waiting: list[Place] = []  # forward passes since the last backward
         self._switches: dict[tuple[Any, ...], list[int]] = {}
         self._written_switches: dict[tuple[Any, ...], int] = {}
 
     def on_mode_layer(self, frame: Any, kind: str, active: bool, owner: Any, trains: bool) -> None:
         """A dropout or batch-norm function ran. `trains`: its input or weight needs gradient."""
         graded = self._torch.is_grad_enabled()
+        if owner is None and not self._observer.sites.is_users(frame):
+            owner = frame.f_locals.get("self")  # called by a module of torch
+        mark = (id(owner), kind, active, graded, trains)
+        if owner is not None and mark in self._inner:
+            return
         site = self._observer.sites.of_root_call(frame)
         if site is None:
             return
         call = self._observer.sites.of_user_frame(frame)
-        if owner is None and call[0] != id(frame.f_code):
-            owner = frame.f_locals.get("self")  # called by a module of torch
         key = (site, kind, active, graded, trains)
         place = self._places.get(key)
         if place is None:
@@ -77,25 +83,27 @@ class Modes:
                 "used": True,
             }
         if not place.begins(call, owner):
+            if owner is not None and len(self._inner) < MAX_INNER:
+                self._inner.add(mark)
             return
         place.count += 1
         place.run += 1
         place.longest_run = max(place.longest_run, place.run)
         place.last_step = self._observer.steps
-        if len(self._open) < 256:
-            self._open.append(place)
+        if len(self.waiting) < 256:
+            self.waiting.append(place)
 
     def before_backward(self) -> None:
         """What ran just before belongs to training."""
         for place in list(self._places.values()):
             place.run = 0
-        if self._open:
-            for place in set(self._open[-8:]):
-                place.backed += 1
-            self._open.clear()
+        for place in set(self.waiting[-8:]):
+            place.backed += 1
+        self.waiting.clear()
 
     def on_switch(self, module: Any, training: bool, site: int | None, has_parent: bool) -> None:
         """module.train(mode) was called by the script."""
+        self._inner.clear()
         key = (site, training, type(module).__name__, has_parent)
         entry = self._switches.setdefault(key, [0, self._observer.steps, self._observer.steps, len(self._switches)])
         entry[0] += 1
@@ -103,6 +111,7 @@ class Modes:
 
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown."""
+        self._inner.clear()
         for place in list(self._places.values()):
             if place.count > place.written and (closing or place.count >= place.written * 1.2 + 1):
                 place.written = place.count

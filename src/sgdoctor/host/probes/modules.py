@@ -26,7 +26,8 @@ class Modules:
         self._next: dict[int | None, int] = {}  # line -> the backward from which on to look again
         self._urgent = 0
         self._trained: dict[int, Any] = {}  # id -> weak reference of a leaf that some graph reached
-        self._first: dict[int, tuple[Any, dict[int, int]]] = {}  # id(optimizer) -> (reference, versions by id)
+        # id(optimizer) -> (reference, versions by id, when to look)
+        self._first: dict[int, tuple[Any, dict[int, int], Any]] = {}
         self._last: dict[Any, Any] = {}
 
     def on_graph(self, graph: Any, site: int | None, count: int) -> None:
@@ -47,14 +48,16 @@ class Modules:
         if len(self._first) < MAX_ENTRIES:
             self._remember(optimizer)
 
-    def _remember(self, optimizer: Any) -> tuple[Any, dict[int, int]]:
+    def _remember(self, optimizer: Any) -> tuple[Any, dict[int, int], Any]:
         leaves = [leaf for group in optimizer.param_groups for leaf in group["params"]]
-        known = self._first[id(optimizer)] = (weakref.ref(optimizer), {id(leaf): leaf._version for leaf in leaves})
+        versions = {id(leaf): leaf._version for leaf in leaves}
+        beat = self._observer.sampler.beat(("idle", id(optimizer)))
+        known = self._first[id(optimizer)] = (weakref.ref(optimizer), versions, beat)
         return known
 
     def on_exception(self) -> None:
         """How many of the parameters that each optimizer holds need a gradient, at the end of a script that raised."""
-        for key, (reference, _) in list(self._first.items()):
+        for key, (reference, *_) in list(self._first.items()):
             optimizer = reference()
             if optimizer is None or key != id(optimizer):
                 continue
@@ -172,7 +175,7 @@ class Modules:
             if len(self._first) >= MAX_ENTRIES:
                 return
             known = self._remember(optimizer)
-        if closure or not self._observer.look_due(("idle", key)):
+        if closure or not self._observer.looks(known[2]):
             return
         versions = known[1]
         leaves = [leaf for group in optimizer.param_groups for leaf in group["params"]]

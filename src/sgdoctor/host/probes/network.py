@@ -11,6 +11,9 @@ MAX_FEATURES = 64  # columns described one by one; of more, the widest and an ev
 MAX_ACTIVATIONS = 40  # activations described in one sample, evenly by depth
 MAX_LAYERS = 120  # layers named in one `graph` row
 MAX_ELEMENTS = 2_000_000  # larger tensors are thinned along their first axis
+MAX_ACTIVE = 131_072  # values of an activation
+MIN_ROWS = 512  # a unit that is never active among fewer may well be alive
+MIN_SAMPLES = 16
 FLAT = 0.99  # |tanh| beyond this has less than 2 % of its slope left
 HAZARDS = {"LogBackward0": "self", "SqrtBackward0": "result", "DivBackward0": "other", "ExpBackward0": "result"}
 
@@ -121,9 +124,11 @@ class Network:
             "shape": list(value.shape),
         }
         channels = value.dim() > 2 and layer is not None and layer.op in CHANNEL_OPS
-        rows = _rows(value, 1 if channels else -1)
-        entry["std"] = rows.std(unbiased=False)
-        entry["spread"] = rows.std(0, unbiased=False).square().mean().sqrt()
+        rows = _rows(_fewer(value) if channels else value, 1 if channels else -1, MAX_ACTIVE)
+        mean = rows.mean(0)
+        within = (rows - mean).square().mean()  # thrice as fast as std(0)
+        entry["std"] = (within + mean.var(unbiased=False)).sqrt()
+        entry["spread"] = within.sqrt()
         if kind in ("relu", "threshold"):
             active = rows > 0
             entry["zero"] = 1 - active.float().mean()
@@ -187,13 +192,19 @@ def _axis(node: Any, dims: int) -> int | None:
     return signed % dims
 
 
-def _rows(tensor: Any, axis: int) -> Any:
-    """`tensor` as float32 rows x columns, columns along `axis`; thinned when large."""
+def _fewer(tensor: Any) -> Any:
+    """Some of the samples of a large tensor, as its rows are to be copied: no fewer than MIN_SAMPLES."""
+    step = min(tensor.numel() // MAX_ACTIVE, tensor.shape[0] // MIN_SAMPLES)
+    return tensor[::step] if step > 1 else tensor
+
+
+def _rows(tensor: Any, axis: int, most: int = MAX_ELEMENTS) -> Any:
+    """`tensor` as float32 rows x columns, columns along `axis`; thinned when large, to no fewer than MIN_ROWS."""
     if tensor.dim() == 0:
         return tensor.reshape(1, 1).float()
     if tensor.dim() == 1:
         return tensor.reshape(-1, 1).float()
     rows = tensor.movedim(axis, -1).reshape(-1, tensor.shape[axis])
-    if rows.numel() > MAX_ELEMENTS:
-        rows = rows[:: rows.numel() // MAX_ELEMENTS + 1]
+    if rows.numel() > most:
+        rows = rows[:: min(rows.numel() // most + 1, max(rows.numel() // MAX_ELEMENTS + 1, len(rows) // MIN_ROWS))]
     return rows.float()

@@ -27,28 +27,27 @@ class Pairs:
     def __init__(self, observer: Any) -> None:
         self._observer = observer
         self._torch = observer.torch
-        self._held: dict[int, tuple[Any, Any, Any]] = {}  # call -> target, node of the output, index to be ignored
+        self.waiting: dict[int, tuple[Any, Any, Any]] = {}  # call -> target, node of the output, index to be ignored
         self._counts: dict[int | None, int] = {}
 
     def on_sample(self, call: int, output: Any, target: Any, ignored: Any) -> None:
         """A loss with gradient was looked at closely."""
-        if self._torch.is_tensor(target) and len(self._held) < MAX_HELD and 4 <= target.numel() <= MAX_ELEMENTS:
-            self._held[call] = (target.detach(), output.grad_fn, ignored)
+        if self._torch.is_tensor(target) and len(self.waiting) < MAX_HELD and 4 <= target.numel() <= MAX_ELEMENTS:
+            self.waiting[call] = (target.detach(), output.grad_fn, ignored)
 
     def on_backward(self) -> None:
         """A backward pass is about to begin, and has been described."""
-        if self._held:
-            self._held.clear()
+        self.waiting.clear()
 
     def on_graph(self, graph: Graph, site: int | None, count: int) -> None:
         """A sampled loss is about to be backpropagated."""
-        if not self._held or self._counts.get(site, 0) >= MAX_SAMPLES:
+        if not self.waiting or self._counts.get(site, 0) >= MAX_SAMPLES:
             return
         self._counts[site] = self._counts.get(site, 0) + 1
         at = {"site": site, "n": count, "step": self._observer.steps}
         mine = self._observer.losses.calls_in(graph.nodes)
         with self._torch.no_grad():
-            for call, (target, node, ignored) in list(self._held.items()):
+            for call, (target, node, ignored) in list(self.waiting.items()):
                 if call not in mine:
                     continue
                 if not target.is_floating_point():

@@ -22,6 +22,7 @@ class Structure:
         self._observer = observer
         self._torch = observer.torch
         self._last: dict[int | None, Any] = {}
+        self._tailed: set[int | None] = set()  # lines of backward whose loss was once found among the calls
 
     def on_graph(self, graph: Graph, site: int | None, count: int) -> None:
         """A sampled loss is about to be backpropagated."""
@@ -35,6 +36,10 @@ class Structure:
                     name += ":2"
                 ops[name] = ops.get(name, 0) + 1
         tails = self._tails(graph)
+        if tails:
+            self._tailed.add(site)
+        elif site in self._tailed:  # looked at out of turn (a NaN): nobody noted down the calls
+            return
         identity = str([sorted(ops), [tail["ops"] for tail in tails]])
         if self._last.get(site) == identity:
             return
@@ -44,8 +49,7 @@ class Structure:
 
     def _tails(self, graph: Graph) -> list[dict[str, Any]]:
         """The operations from a call of a loss function back to the last layer, the loss itself first."""
-        recent = self._observer.losses._recent
-        calls = {(name, number): call for call, name, number in recent} if isinstance(recent, list) else {}
+        calls = self._observer.losses.recent() or {}
         found: list[dict[str, Any]] = []
         dropped = self._observer.dropouts.nodes() or ()
         for node in graph.nodes[::-1]:

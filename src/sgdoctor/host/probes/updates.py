@@ -7,6 +7,8 @@ from collections.abc import Callable
 from threading import get_ident
 from typing import Any
 
+from .windows import CLEAR
+
 MAX_ELEMENTS = 4_000_000  # parameters copied for one sampled step
 MAX_PARAMETERS = 96
 MAX_OPTIMIZERS = 200  # described in one record
@@ -62,8 +64,9 @@ class Move:
 class State:
     """What the observer keeps of one optimizer. Times are counts of backward passes."""
 
-    def __init__(self, number: int, optimizer: Any, now: int) -> None:
+    def __init__(self, number: int, optimizer: Any, now: int, beat: Any) -> None:
         self.number = number
+        self.beat = beat
         self.reference = weakref.ref(optimizer)
         # A gradient may be read only where its backward runs: that of another thread may be writing it just now.
         self.thread = get_ident()
@@ -96,7 +99,7 @@ class Updates:
         self._torch = observer.torch
         self._states: dict[int, State] = {}
         self._count = 0
-        self._backwards = 0
+        self.waiting = False  # whether some gradient may be stepped with twice, or some leaf is stepped by hand
         self._free = FreeParameters(observer, self.held)
 
     def on_optimizer(self, optimizer: Any, site: int | None) -> None:
@@ -115,7 +118,8 @@ class Updates:
             if known.reference() is None:
                 self._write_steps(self._states.pop(key))
         number = self._count if self._count < MAX_OPTIMIZERS else -1
-        state = self._states[id(optimizer)] = State(number, optimizer, self._backwards)
+        beat = self._observer.sampler.beat(("step", number))
+        state = self._states[id(optimizer)] = State(number, optimizer, self._observer.backwards, beat)
         if state.number >= 0:
             self._count += 1
             self._observer.write({"k": "optimizer", "i": state.number, "site": site, **self._describe(optimizer)})
@@ -145,7 +149,9 @@ class Updates:
 
     def on_zero_grad(self, optimizer: Any, site: int | None) -> int:
         """optimizer.zero_grad(); the number of the optimizer."""
-        state = self._state(optimizer)
+        state = self._states.get(id(optimizer))
+        if state is None or state.reference() is not optimizer:
+            state = self._new_state(optimizer, None)
         self._clear(state, site)
         return state.number
 
@@ -160,9 +166,11 @@ class Updates:
     def _clear(self, state: State, site: int | None) -> None:
         state.dirty = False
         state.residual = None
-        self._observer.windows.on_clear(state.number, site)
-        if self._backwards > state.cleared_at:
-            state.cleared_at = self._backwards
+        if len(self._states) == 1:  # of several, the next backward pass finds out
+            self.waiting = self._free.watching
+        self._observer.windows.log.append((CLEAR, site, state.number))
+        if self._observer.backwards > state.cleared_at:
+            state.cleared_at = self._observer.backwards
             state.clear_site = site
 
     def before_backward(self) -> None:
@@ -179,15 +187,13 @@ class Updates:
                     dense = [g.detach() for g in (leaf.grad for leaf in leaves) if g is not None and not g.is_sparse]
                     state.residual = sum(norm.float() for norm in self._torch._foreach_norm(dense)) if dense else None
         self._free.before_backward()
-
-    def after_backward_light(self) -> None:
-        """A backward ended, sampled or not."""
-        self._backwards += 1
+        self.waiting = self._free.watching or any(state.dirty for state in list(self._states.values()))
 
     def on_graph(self, graph: Any, site: int | None, count: int) -> None:
         """Parameters of a sampled graph that no optimizer holds."""
         held = self.held()
         self._free.watch([leaf for leaf in graph.leaves if id(leaf) not in held], site)
+        self.waiting = self.waiting or self._free.watching
 
     def after_backward(self, graph: Any, site: int | None, count: int) -> None:
         """Gradients of a sampled graph are there."""
@@ -195,14 +201,17 @@ class Updates:
 
     def before_step(self, optimizer: Any, closure: bool) -> None:
         """optimizer.step() begins."""
-        state = self._state(optimizer)
-        backed = self._backwards > state.stepped_at
-        if backed and not closure and self._backwards == state.cleared_at:
+        state = self._states.get(id(optimizer))
+        if state is None or state.reference() is not optimizer:
+            state = self._new_state(optimizer, None)
+        backwards = self._observer.backwards
+        backed = backwards > state.stepped_at
+        if backed and not closure and backwards == state.cleared_at:
             state.cleared_steps += 1
         if state.steps >= state.rates_due:
             state.rates_due = state.steps + 1 + state.steps // 32
             self._rates(state, optimizer)
-        sample = self._observer.look_due(("step", state.number))
+        sample = self._observer.looks(state.beat)
         follow, state.move = state.move, None
         if not sample and follow is None and state.steps >= 3:
             return
@@ -221,7 +230,9 @@ class Updates:
 
     def after_step(self, optimizer: Any) -> int:
         """optimizer.step() ended; the number of the optimizer."""
-        state = self._state(optimizer)
+        state = self._states.get(id(optimizer))
+        if state is None or state.reference() is not optimizer:
+            state = self._new_state(optimizer, None)
         if state.move is not None:
             with self._observer.timed(), self._torch.no_grad():
                 self._write_update(state, state.move)
@@ -230,8 +241,8 @@ class Updates:
             state.residual = None
         state.steps += 1
         state.thread = get_ident()
-        state.dirty = True
-        state.stepped_at = state.cleared_at = self._backwards
+        state.dirty = self.waiting = True
+        state.stepped_at = state.cleared_at = self._observer.backwards
         return state.number
 
     def _write_update(self, state: State, move: Move) -> None:
@@ -282,6 +293,11 @@ class FreeParameters:
         self._written = 0
         self._backwards = 0
         self._site: int | None = None
+
+    @property
+    def watching(self) -> bool:
+        """Whether there are any."""
+        return bool(self._leaves)
 
     def _alive(self) -> list[Any]:
         return [leaf for reference in self._leaves if (leaf := reference()) is not None]

@@ -42,14 +42,14 @@ class Validations:
         functorch = getattr(observer.torch._C, "_functorch", None)
         self._level: Any = getattr(functorch, "maybe_current_level", None)
 
-    def on_loss(self, name: str, frame: Any, result: Any) -> None:
+    def on_loss(self, name: str, site: int | None, result: Any) -> None:
         """A loss function returned a value without gradient."""
-        if not isinstance(result, self._observer.torch.Tensor) or result.requires_grad or result.numel() != 1:
+        if result.numel() != 1:
             return
         if self._level is not None and self._level() is not None:
             return  # inside torch.func transforms values belong to an inner level
         step = self._observer.steps
-        key = (self._observer.sites.of_frame(frame), name)
+        key = (site, name)
         place = self._places.get(key)
         if place is None:
             if len(self._places) >= MAX_PLACES:

@@ -8,6 +8,8 @@ MAX_OPTIMIZERS = 6  # followed at once; a script with more (one a task) does not
 MAX_SIZES = 24  # distinct sizes of window kept at one place
 MAX_PLACES = 60
 
+BACKWARD, CLEAR, CLOSURE, STEP = range(4)
+
 # (optimizer, line of backward, line of the clearing or None where they led to a step)
 Key = tuple[int, "int | None", "int | None", bool]
 
@@ -19,6 +21,8 @@ class Windows:
 
     def __init__(self, observer: Any) -> None:
         self._observer = observer
+        # What happened, line, optimizer: counted all at once when rows are handed over, a third of the time.
+        self.log: list[tuple[int, int | None, Any]] = []
         self._pending: dict[int, dict[int | None, int]] = {}  # by optimizer: backward passes since its step or clearing
         self._doubt: dict[int, tuple[Key, int]] = {}  # cleared; dropped for good once another backward begins
         self._sizes: dict[Key, dict[int, int]] = {}
@@ -27,20 +31,18 @@ class Windows:
         self._stepped_at = 0
         self._closure = False
 
-    def on_backward(self, site: int | None) -> None:
-        """A backward pass begins."""
+    def _on_backward(self, site: int | None) -> None:
         if self._closure:
             return
         self._backwards += 1
-        for counts in list(self._pending.values()):
+        for counts in [*self._pending.values()]:
             counts[site] = counts.get(site, 0) + 1
         if self._doubt:
             for key, size in list(self._doubt.values()):
                 self._count(key, size)
             self._doubt.clear()
 
-    def on_clear(self, optimizer: Any, site: int | None) -> None:
-        """The gradients of an optimizer were cleared."""
+    def _on_clear(self, optimizer: Any, site: int | None) -> None:
         if self._closure or not isinstance(optimizer, int):
             return
         counts = self._of(optimizer)
@@ -52,20 +54,17 @@ class Windows:
             self._doubt[optimizer] = ((optimizer, next(reversed(counts)), site, True), size)
         counts.clear()
 
-    def on_step_begins(self, closure: bool) -> None:
-        """optimizer.step() begins; what a closure does is its own affair."""
-        self._closure = closure
-
-    def on_step(self, optimizer: Any) -> None:
-        """optimizer.step() ended."""
+    def _on_step(self, optimizer: Any) -> None:
         if not isinstance(optimizer, int):
             return
         counts = self._of(optimizer)
-        if not self._closure and counts:
-            site = next(iter(counts)) if len(counts) == 1 else None
-            self._count((optimizer, site, None, False), sum(counts.values()))
-        counts.clear()
-        self._doubt.clear()
+        if counts:
+            if not self._closure:
+                site = next(iter(counts)) if len(counts) == 1 else None
+                self._count((optimizer, site, None, False), sum(counts.values()))
+            counts.clear()
+        if self._doubt:
+            self._doubt.clear()
         self._closure = False
         self._stepped_at = self._backwards
 
@@ -86,8 +85,21 @@ class Windows:
         if size in sizes or len(sizes) < MAX_SIZES:
             sizes[size] = sizes.get(size, 0) + 1
 
+    def _read(self) -> None:
+        log, self.log = self.log, []
+        for what, site, optimizer in log:
+            if what == BACKWARD:
+                self._on_backward(site)
+            elif what == CLEAR:
+                self._on_clear(optimizer, site)
+            elif what == STEP:
+                self._on_step(optimizer)
+            else:
+                self._closure = True  # what a closure does is its own affair
+
     def on_flush(self, closing: bool) -> None:
         """Counts that have grown; what is still pending at the end was never used."""
+        self._read()
         for key, sizes in list(self._sizes.items()):
             total = sum(sizes.values())
             written = self._written.get(key, 0)

@@ -1,0 +1,77 @@
+"""When rows are handed over to the writer: soon after the events they tell of, and at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+
+from .guard import Guard
+from .sampler import Sampler
+from .writer import Writer
+
+FLUSH_SECONDS = 0.15  # rows wait at most this long for the next event (the promise is 200 ms)
+EARLY_SECONDS = 0.02  # and less at first: a script killed after a blink still leaves something to read
+EARLY_FLUSHES = 12
+# Probes that hold counts back until then.
+AT_FLUSH = (
+    *("loop", "updates", "modes", "loaders", "windows", "schedules", "kept", "evaluations", "precision"),
+    *("dropouts", "validations", "batches"),
+)
+
+
+class Handover(Guard):
+    """The part of the observer that looks at the clock."""
+
+    steps: int
+    stopping: bool
+    sampler: Sampler
+    _writer: Writer
+    _clock: Callable[[], float]
+    _stop_file: str
+    _ticked: float
+    _gap: float
+    _flush_at: float
+    _flushes: int
+    _pulse_due: float
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        """Charge a close look to the budget."""
+        started = self._clock()
+        try:
+            yield
+        finally:
+            self.sampler.spend(self._clock() - started)
+
+    def tick(self) -> None:
+        """Hand rows over when they have waited long enough, or will have by the next event."""
+        now = monotonic()
+        gap = now - self._ticked
+        self._gap = gap if gap > self._gap else 0.9 * self._gap
+        self._ticked = now
+        if now + self._gap >= self._flush_at:
+            started = self._clock()
+            self._flush()
+            if not self._waits:  # what is read from a device waits for the script's own work there
+                self.sampler.spend(self._clock() - started)
+            self._flushes += 1
+            self._ticked = monotonic()
+            wait = FLUSH_SECONDS if self._flushes > EARLY_FLUSHES else EARLY_SECONDS * 1.2**self._flushes
+            self._flush_at = self._ticked + wait
+
+    def _flush(self, closing: bool = False) -> None:
+        # Counts grow slowly; what must not wait are the losses.
+        for probe in AT_FLUSH if closing or self._flushes <= EARLY_FLUSHES or self._flushes % 4 == 0 else ("loop",):
+            try:
+                getattr(self, probe).on_flush(closing)
+            except Exception as error:
+                self.fail(probe, error)
+        elapsed = self.sampler.elapsed()
+        if elapsed >= self._pulse_due:
+            self._pulse_due = 1.1 * elapsed
+            self.write({"k": "pulse", "steps": self.steps, "spent": self.sampler.spent, "of": elapsed})
+        self._writer.flush(closing)
+        if not closing and os.path.exists(self._stop_file):  # the parent's way to ask for an end
+            self.stopping = True
