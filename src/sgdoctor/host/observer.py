@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time
 from types import FrameType
 from typing import Any
 
 from .graph import Graph
-from .guard import Guard
+from .guard import Guard, Nested, stop_asked
 from .probes import BASE, ON_REQUEST, PROBES, Absent
 from .sampler import Sampler
 from .sites import Sites
@@ -22,20 +21,15 @@ FLUSH_SECONDS = 0.15  # rows wait at most this long for the next event (the prom
 EARLY_SECONDS = 0.02  # and less at first: a script killed after a blink still leaves something to read
 EARLY_FLUSHES = 50
 # Probes that are given each sampled graph, and those that hold counts back until rows are handed over.
-AT_GRAPH = ("network", "gradients", "updates", "arguments", "pairs", "modules", "structure", "batches")
+AT_GRAPH = ("network", "gradients", "updates", "arguments", "pairs", "modules", "structure", "batches", "ranks")
+WHOLE = ("loss", "labels", "clip", "scheduler")  # what is looked at of a sharded model: no parameter of it
 AT_FLUSH = (
     *("loop", "updates", "modes", "loaders", "windows", "schedules", "kept", "evaluations", "precision"),
-    *("dropouts", "validations", "batches"),
+    *("dropouts", "validations", "batches", "ranks"),
 )
 
 # What a backward pass is about to go through (None where it is not looked at closely), its line, its number there.
 Begun = tuple["Graph | None", "int | None", int]
-
-
-class Nested(threading.local):
-    """How many backward passes of one thread are going on inside each other."""
-
-    depth = 0
 
 
 class Observer(Guard):
@@ -69,6 +63,7 @@ class Observer(Guard):
     structure: Any
     batches: Any
     doors: Any
+    ranks: Any
 
     def __init__(
         self,
@@ -86,6 +81,7 @@ class Observer(Guard):
         self.active = True
         self.stopping = False  # the run should end at the next step
         self.steps = 0
+        self.sharded = False  # parameters lie on several ranks: what touches their values is a collective
         self._stopped = False
         self._pid = os.getpid()
         self._strict = strict
@@ -104,11 +100,9 @@ class Observer(Guard):
         self._waits = False  # losses are on a device that has to be waited for
         self._alarmed: set[int | None] = set()
         self._capturing: Callable[[], bool] = bool  # whether a CUDA graph is being captured: not a time to look
-        self._flush_at = 0.0
+        self._flush_at = self._gap = self._pulse_due = 0.0
         self._flushes = 0
         self._ticked = monotonic()
-        self._gap = 0.0
-        self._pulse_due = 0.0
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -140,7 +134,7 @@ class Observer(Guard):
             self.doors.on_close()
             self._flush(closing=True)
         elapsed = self.sampler.elapsed()
-        row = {"k": "end", "how": how, "status": status, "steps": self.steps}
+        row = {"k": "end", "how": how, "status": status, "steps": self.steps, "at": time()}
         self.write({**row, "observed_seconds": elapsed, "spent_seconds": self.sampler.spent})
         self.active = self.stopping = False
         self._writer.close()
@@ -169,6 +163,8 @@ class Observer(Guard):
 
     def look_due(self, key: tuple[Any, ...]) -> bool:
         """Whether to look closely at this event, which takes operations that a mode of the script's own would see."""
+        if self.sharded and key[0] not in WHOLE:
+            return False
         return self.sampler.due(key) and not self.torch._C._len_torch_dispatch_stack()
 
     # -- events, called by the patches through `guarded`; `frame` called what is wrapped -----------------------
@@ -200,7 +196,7 @@ class Observer(Guard):
             # The first non-finite loss is looked at closely whatever the schedule says.
             self._alarmed.add(site)
             self.sampler.alarm()
-            deep = not self.torch._C._len_torch_dispatch_stack()
+            deep = not self.sharded and not self.torch._C._len_torch_dispatch_stack()
         self.updates.before_backward()
         self.modes.before_backward()
         self.windows.on_backward(site)
@@ -254,6 +250,7 @@ class Observer(Guard):
         """An optimizer was constructed."""
         self.updates.on_optimizer(optimizer, self.sites.of_frame(frame))
         self.modules.on_optimizer(optimizer)
+        self.ranks.on_optimizer(optimizer)
         self.sampler.alarm()  # another phase of training begins
 
     def zero_grad(self, frame: FrameType, optimizer: Any) -> None:
@@ -270,6 +267,7 @@ class Observer(Guard):
     def step_begins(self, optimizer: Any, closure: bool) -> None:
         """optimizer.step() begins."""
         self.windows.on_step_begins(closure)
+        self.ranks.before_step(optimizer)
         self.updates.before_step(optimizer, closure)
         self.modules.before_step(optimizer, closure)
 
@@ -321,6 +319,7 @@ class Observer(Guard):
         self.parameters.on_module(module)
         self.loop.on_event("T" if training else "E", site)
         self.evaluations.on_switch(training, site)
+        self.ranks.after_moves()
         self.modes.on_switch(module, training, site, not any(True for _ in module.children()))
         self.doors.expect("train" if training else "eval")
 
@@ -346,6 +345,7 @@ class Observer(Guard):
     def pass_begins(self, loader: Any, iterator: Any) -> None:
         """The iterator of that pass is there."""
         self.batches.on_pass(loader, iterator)
+        self.ranks.on_pass(loader)
 
     def batch_loaded(self, iterator: Any, batch: Any) -> None:
         """A loader handed a batch over."""
@@ -387,8 +387,9 @@ class Observer(Guard):
             self._pulse_due = 1.1 * elapsed
             self.write({"k": "pulse", "steps": self.steps, "spent": self.sampler.spent, "of": elapsed})
         self._writer.flush(closing)
-        if not closing and os.path.exists(self._stop_file):  # the parent's way to ask for an end
-            self.stopping = True
+        if not closing and (asked := stop_asked(self._stop_file)) is not None:
+            self._max_steps = asked  # ranks end at the same step, or the others would wait for ever
+            self.stopping = self.steps >= asked
 
 
 def _only(tensors: Any) -> Any:

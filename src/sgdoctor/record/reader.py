@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ..errors import RecordError
+from .ranks import merged
 from .record import SCHEMA, Record, Row
 
 PARENT_FILE = "parent.jsonl"  # what the parent saw of the process: its exit status and how long it took
@@ -19,6 +20,8 @@ MAX_BYTES = 256 * 2**20  # a larger file is not one of ours
 def load(path: str | Path) -> Record:
     """The record in a folder (or its one file): the process that did most, with what the parent saw of it.
 
+    Of several ranks it is the one that failed first, else the lowest, with what the others say beside it: see `ranks`.
+
     Raises RecordError where there is no record, or one of a newer schema.
     """
     path = Path(path)
@@ -26,7 +29,7 @@ def load(path: str | Path) -> Record:
     if not files:
         raise RecordError(f"no record in {path}: expected a folder written by `sgdoctor run`")
     processes = [_read(file) for file in files]
-    rows = max(processes, key=len)
+    rows = merged(processes)
     if path.is_file() and not any("k" in row for row in rows):
         raise RecordError(f"{path} is no record: expected a folder written by `sgdoctor run`, or a file of one")
     schema = rows[0].get("schema") if rows else SCHEMA

@@ -26,6 +26,7 @@ from .network import Network
 from .pairs import Pairs
 from .parameters import Parameters
 from .precision import Precision
+from .ranks import Ranks
 from .schedules import Schedules
 from .score import Score
 from .structure import Structure
@@ -60,9 +61,11 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "structure": Structure,
     "batches": Batches,
     "doors": Doors,
+    # Many processes
+    "ranks": Ranks,
 }
 ON_REQUEST = ("score",)  # attached only where it is asked for by name
-BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs
+BASE = ("parameters", "losses", "loop", "updates", "crash", "ranks")  # the light layer: what every verdict needs
 
 
 class Absent:
