@@ -22,6 +22,7 @@ HEIGHT = {
     "record": 1,
     "source": 1,
     "conditions": 2,
+    "gathering": 1,
     "process": 2,
     "diagnosis": 3,
     "trials": 4,

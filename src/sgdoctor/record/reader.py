@@ -17,11 +17,10 @@ DECODER = msgspec.json.Decoder()
 MAX_BYTES = 256 * 2**20  # a larger file is not one of ours
 
 
-def load(path: str | Path) -> Record:
+def load(path: str | Path, parent_file: str = PARENT_FILE) -> Record:
     """The record in a folder (or its one file): the process that did most, with what the parent saw of it.
 
     Of several ranks it is the one that failed first, else the lowest, with what the others say beside it: see `ranks`.
-
     Raises RecordError where there is no record, or one of a newer schema.
     """
     path = Path(path)
@@ -35,7 +34,7 @@ def load(path: str | Path) -> Record:
     schema = rows[0].get("schema") if rows else SCHEMA
     if isinstance(schema, int) and schema > SCHEMA:
         raise RecordError(f"{path} was written by a newer sgdoctor (schema {schema}, this one reads {SCHEMA}): upgrade")
-    parent = path / PARENT_FILE if path.is_dir() else None
+    parent = path / parent_file if path.is_dir() else None
     if parent is not None and parent.is_file():
         rows = rows + _read(parent)
     return Record(rows, path=path, processes=len(files))
