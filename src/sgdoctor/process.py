@@ -187,7 +187,9 @@ def _made(folder: Path) -> Path:
 
 def _thin(home: Path) -> None:
     """Drop the oldest records beyond what is kept by count and by size."""
-    folders = sorted((entry for entry in home.iterdir() if _is_record(entry)), key=lambda entry: entry.name, reverse=True)
+    folders = sorted(
+        (entry for entry in home.iterdir() if _is_record(entry)), key=lambda entry: entry.name, reverse=True
+    )
     for entry in home.iterdir():
         if entry.is_symlink() and not entry.exists():
             entry.unlink(missing_ok=True)

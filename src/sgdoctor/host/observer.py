@@ -64,6 +64,7 @@ class Observer(Guard):
     batches: Any
     doors: Any
     ranks: Any
+    resumes: Any
 
     def __init__(
         self,

@@ -64,10 +64,15 @@ def first_failed(ended: Sequence[Row]) -> int | None:
     own = [row for row in raised if not row.get("follows") and row.get("error") != "KeyboardInterrupt"]
     killed = [row for row in ended if row.get("how") == "killed"]
     if own:
-        return int(min(own, key=lambda row: _number(row.get("at")))["rank"])
+        return _rank(min(own, key=lambda row: _number(row.get("at"))))
     if killed and raised:
-        return int(killed[0]["rank"])
-    return int(min(raised, key=lambda row: _number(row.get("at")))["rank"]) if raised else None
+        return _rank(killed[0])
+    return _rank(min(raised, key=lambda row: _number(row.get("at")))) if raised else None
+
+
+def _rank(row: Row) -> int | None:
+    number = row.get("rank")
+    return number if isinstance(number, int) else None
 
 
 def _number(value: Any) -> float:

@@ -43,7 +43,14 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "pulse": {"steps": Count, "spent": Number, "of": Number},
     "probe_failed": {"probe": str, "error": str},
-    "end": {"how": str, "status": Whole | None, "steps": Count, "observed_seconds": Number, "spent_seconds": Number, "at": Number},
+    "end": {
+        "how": str,
+        "status": Whole | None,
+        "steps": Count,
+        "observed_seconds": Number,
+        "spent_seconds": Number,
+        "at": Number,
+    },
     "exit": {"status": Whole, "seconds": Number, "target": str, "module": bool, "argv": list[str]},
     "source": {"file": str, "text": str},
     # What there is

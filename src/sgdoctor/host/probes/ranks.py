@@ -74,9 +74,7 @@ class Ranks:
             return
         self._grouped = True
         said = declared(os.environ)
-        self._become(
-            distributed.get_rank(), distributed.get_world_size(), "process_group", said.restart if said else 0
-        )
+        self._become(distributed.get_rank(), distributed.get_world_size(), "process_group", said.restart if said else 0)
 
     def on_wrapped(self, module: Any, site: int | None) -> None:
         """A module was wrapped in DistributedDataParallel."""
