@@ -172,12 +172,10 @@ def _split(tree: ast.AST) -> bool:
             name = node.value.func.attr if isinstance(node.value.func, ast.Attribute) else ""
             if name in SHARES:
                 return True
-        if isinstance(node, ast.Compare) and isinstance(node.left, ast.BinOp) and isinstance(node.left.op, ast.Mod):
-            if (
-                _varies(node.left.right)
-                and isinstance(node.ops[0], (ast.Eq, ast.NotEq))
-                and _varies(node.comparators[0])
-            ):
+        if isinstance(node, ast.Compare) and isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
+            left = node.left
+            modulo = isinstance(left, ast.BinOp) and isinstance(left.op, ast.Mod) and _varies(left.right)
+            if modulo and _varies(node.comparators[0]):
                 return True
     return False
 

@@ -45,12 +45,10 @@ def watch_launcher(module: Any, config: dict[str, Any]) -> None:
 
 def observed_command(command: Sequence[str], config: dict[str, Any]) -> tuple[str, ...]:
     """The command line with the launcher between interpreter and script; as it is where it runs no script."""
-    for place, part in enumerate(command):
-        if os.path.basename(part).startswith("python") or part == sys.executable:
-            break
-    else:
+    pythons = [i for i, part in enumerate(command) if os.path.basename(part).startswith("python")]
+    if not pythons:
         return tuple(command)
-    flags = place + 1
+    flags = pythons[0] + 1
     while flags < len(command) and command[flags] in PLAIN_FLAGS:
         flags += 1
     rest = tuple(command[flags:])

@@ -38,7 +38,7 @@ from collections.abc import Iterator
 
 from ...record import Record, Site
 from ...source import Edit, Module, Source
-from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..condition import Answer, Condition, Evidence, Finding, Remedy
 from ..replicas import Replicas, bypassed, unjudged
 
 WRAPPERS = ("torch.nn.parallel.DistributedDataParallel", "torch.nn.parallel.distributed.DistributedDataParallel")
@@ -61,8 +61,8 @@ def in_run(
     last = replicas.steps[-1]
     share = sum(each > 0 for each in last.weights)
     text = (
-        f"DistributedDataParallel around {wrapper.get('class')} was never called with gradient in {record.steps} steps, "
-        f"and after {last.step} of them {share} of {len(last.weights)} weights that were compared differ between ranks "
+        f"DistributedDataParallel around {wrapper.get('class')} was never called with gradient in {record.steps} "
+        f"steps, and after {last.step} of them {share} of {len(last.weights)} weights that were compared differ between ranks "
         f"by up to {max(last.weights):.2g} of their size"
     )
     evidence = [Evidence(text, "replicas", max(last.weights), 0.0)]

@@ -137,7 +137,7 @@ def _same_order(record: Record, source: Source, trained: list[Loader]) -> Iterat
             "same order, and the same batches, every time"
         )
         evidence = Evidence(text, "portions", float(loader.passes), 1.0)
-        yield Finding(loader.site, (evidence,), 0.95, subject=("epoch", loader.site))  # type: ignore[arg-type]
+        yield Finding(loader.site, (evidence,), 0.95, subject=("epoch", loader.site))
         return
 
 

@@ -212,8 +212,8 @@ class Ranks:
         marks = [mark & MASK for value in inputs[:1] for mark in (fingerprints(value) or [])[:MAX_MARKS]]
         target = self._observer.batches.target()
         labels = (fingerprints(target) or [])[:MAX_MARKS] if target is not None and target.dim() else []
-        row = {"k": "portion", "rank": self.number, "site": site, "n": count, "inputs": marks}
-        self._observer.write({**row, "targets": [mark & MASK for mark in labels]})
+        row = {"k": "portion", "rank": self.number, "site": site, "n": count}
+        self._observer.write({**row, "inputs": marks, "targets": [mark & MASK for mark in labels]})
 
     def on_flush(self, closing: bool) -> None:
         """Calls of wrappers, and exchanges, that have grown; the samples of first passes at the end."""
@@ -232,8 +232,8 @@ class Ranks:
             if number not in self._shared and (closing or passes > 1) and rows:
                 self._shared.add(number)
                 sketch = sorted(mark & MASK for mark in rows)[:SKETCH]
-                row = {"k": "share", "rank": self.number, "loader": number, "rows": sketch}
-                self._observer.write({**row, "distinct": len(rows), "seen": seen})
+                row = {"k": "share", "rank": self.number, "loader": number, "distinct": len(rows)}
+                self._observer.write({**row, "rows": sketch, "seen": seen})
         if closing:
             self._pending = self._pending or "moves" in self._due
             self.after_moves()
