@@ -62,7 +62,7 @@ def in_run(
     share = sum(each > 0 for each in last.weights)
     text = (
         f"DistributedDataParallel around {wrapper.get('class')} was never called with gradient in {record.steps} "
-        f"steps, and after {last.step} of them {share} of {len(last.weights)} weights that were compared differ between ranks "
+        f"steps, and after {last.step} of them {share} of {len(last.weights)} compared weights differ between ranks "
         f"by up to {max(last.weights):.2g} of their size"
     )
     evidence = [Evidence(text, "replicas", max(last.weights), 0.0)]
