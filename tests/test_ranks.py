@@ -97,6 +97,22 @@ def test_the_record_is_that_of_the_rank_that_failed_first(first: list[Row], seco
     assert len(record.rows("start")) == 1 and len(record.rows("ended")) == 2
 
 
+CHILD_FAILED = """train.py FAILED\nRoot Cause (first observed failure):\n[0]:\n  rank      : 1 (local_rank: 1)
+  exitcode  : -9 (pid: 2)\n"""
+
+
+@pytest.mark.parametrize("text", [CHILD_FAILED, "process 1 terminated with signal SIGKILL"])
+def test_of_ranks_that_were_all_killed_the_launcher_knows_the_first(text: str) -> None:
+    launcher = [{"k": "start", "schema": 1, "pid": 9, "script": "torchrun"}, raised("ChildFailedError", text)]
+    assert Record(merged([launcher, rank_rows(0, how=None), rank_rows(1, how=None)])).rank == 1
+
+
+def test_a_rank_that_was_told_to_go_did_not_fail_first() -> None:
+    ranks = [rank_rows(0, how=None), rank_rows(1, how=None)]
+    assert Record(merged(ranks, {0: 143, 1: 137})).rank == 1
+    assert Record(merged(ranks, {0: 143, 1: 143})).rank == 0
+
+
 def test_a_restarted_rank_counts_as_it_was_the_last_time() -> None:
     old = rank_rows(0, raised("ValueError"), how="raised")
     record = Record(merged([old, rank_rows(0, restart=1), rank_rows(1, restart=1)]))

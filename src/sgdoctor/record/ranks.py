@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 Row = dict[str, Any]
@@ -14,15 +15,25 @@ COLLECTIVE = ("DistBackendError", "DistNetworkError", "DistStoreError")
 COLLECTIVE_TEXT = ("Connection closed by peer", "Connection reset by peer", "/gloo/", "NCCL", "ProcessGroup")
 
 
-def merged(processes: Sequence[list[Row]]) -> list[Row]:
+# What launchers raise when a rank is gone: torchrun names its process, torch.multiprocessing its number.
+BLAMED = (
+    ("pid", re.compile(r"Root Cause.*?\(pid: (\d+)\)", re.DOTALL)),
+    ("rank", re.compile(r"process (\d+) (?:term|exit)")),
+)
+TERMINATED = 128 + 15  # what a rank ends with that its launcher has told to go
+
+
+def merged(processes: Sequence[list[Row]], statuses: Mapping[int, int] | None = None) -> list[Row]:
     """The rows of the process that a diagnosis is made of, with what is comparable of the other ranks.
 
     That is the rank which failed first, else the lowest one; without ranks the process that did most.
+    `statuses`: exit statuses by rank, where each had a parent of its own.
     """
     ranks = _ranks(processes)
     if len(ranks) < 2:
         return max(ranks.values() or processes, key=len)
     ended = [_ended(number, rows) for number, rows in sorted(ranks.items())]
+    _excuse(ended, processes, ranks, statuses or {})
     failed = first_failed(ended)
     main = failed if failed is not None else min(ranks)
     others = [row for number in sorted(ranks) if number != main for row in ranks[number] if row.get("k") in BY_RANK]
@@ -54,18 +65,43 @@ def _ended(number: int, rows: list[Row]) -> Row:
     return {**row, "error": kind, "follows": bool(error) and collective}
 
 
+def _excuse(
+    ended: list[Row], processes: Sequence[list[Row]], ranks: Mapping[int, list[Row]], statuses: Mapping[int, int]
+) -> None:
+    """Ranks that were killed because another had failed: their launcher ended them."""
+    killed = [row for row in ended if row["how"] == "killed"]
+    blamed = _blamed(processes, ranks)
+    for row in killed:
+        row["follows"] = statuses.get(row["rank"]) == TERMINATED or blamed not in (None, row["rank"])
+
+
+def _blamed(processes: Sequence[list[Row]], ranks: Mapping[int, list[Row]]) -> int | None:
+    """The rank that the launcher's own exception names."""
+    pids = {row.get("pid"): number for number, rows in ranks.items() for row in rows if row.get("k") == "start"}
+    for rows in processes:
+        for row in rows:
+            if row.get("k") != "exception" or any(rows is other for other in ranks.values()):
+                continue
+            for kind, pattern in BLAMED:
+                found = pattern.search(str(row.get("text", "")))
+                if found is not None:
+                    number = int(found[1])
+                    return pids.get(number) if kind == "pid" else number
+    return None
+
+
 def first_failed(ended: Sequence[Row]) -> int | None:
     """The rank that failed before the others, None where none did.
 
-    Raised by its own fault: the earliest. Else one that was killed, where others outlived it: they raise because it is
-    gone. All killed is a run that was ended from outside.
+    Raised by its own fault: the earliest. Else one that was killed, where others outlived it: those raise because it is
+    gone, or were ended by the launcher. All killed is a run that was ended from outside.
     """
     raised = [row for row in ended if row.get("how") in ("raised", "exited")]
     own = [row for row in raised if not row.get("follows") and row.get("error") != "KeyboardInterrupt"]
-    killed = [row for row in ended if row.get("how") == "killed"]
+    killed = [row for row in ended if row.get("how") == "killed" and not row.get("follows")]
     if own:
         return _rank(min(own, key=lambda row: _number(row.get("at"))))
-    if killed and raised:
+    if killed and len(killed) < len(ended):
         return _rank(killed[0])
     return _rank(min(raised, key=lambda row: _number(row.get("at")))) if raised else None
 

@@ -28,7 +28,7 @@ def load(path: str | Path, parent_file: str = PARENT_FILE) -> Record:
     if not files:
         raise RecordError(f"no record in {path}: expected a folder written by `sgdoctor run`")
     processes = [_read(file) for file in files]
-    rows = merged(processes)
+    rows = merged(processes, _statuses(path) if path.is_dir() else None)
     if path.is_file() and not any("k" in row for row in rows):
         raise RecordError(f"{path} is no record: expected a folder written by `sgdoctor run`, or a file of one")
     schema = rows[0].get("schema") if rows else SCHEMA
@@ -38,6 +38,22 @@ def load(path: str | Path, parent_file: str = PARENT_FILE) -> Record:
     if parent is not None and parent.is_file():
         rows = rows + _read(parent)
     return Record(rows, path=path, processes=len(files))
+
+
+def _statuses(folder: Path) -> dict[int, int]:
+    """Exit statuses by rank, where every rank was run by a command of its own."""
+    found = {}
+    for file in folder.glob("parent-*.jsonl"):
+        rows = [row for row in _read(file) if row.get("k") == "exit" and isinstance(row.get("status"), int)]
+        number = file.stem.rpartition("-")[2]
+        if rows and number.isdigit():
+            found[int(number)] = rows[-1]["status"]
+    mine = folder / PARENT_FILE
+    own = [row for row in _read(mine) if row.get("k") == "exit"] if found and mine.is_file() else []
+    for row in own:
+        if isinstance(row.get("status"), int):
+            found[0] = row["status"]
+    return found
 
 
 def _read(file: Path) -> list[Row]:
