@@ -1,5 +1,7 @@
 """Two ranks whose parameters are sharded by fully_shard: every value that is read would be a collective."""
 
+import sys
+
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -19,5 +21,5 @@ for _ in range(40):
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
-print(f"rank {rank}: {loss.item():.9f}")
+sys.stdout.write(f"rank {rank}: {loss.item():.9f}\n")  # at once: print writes the line and its end apart
 dist.destroy_process_group()

@@ -101,10 +101,8 @@ def _diagnose(
     fired: list[tuple[Condition, Finding]] = []
     open_questions: dict[str, str] = {}
     for entry in _chosen(select, ignore):
-        answered = False
         try:
             for answer in _answers(entry, record, source, outcomes):
-                answered = True
                 if isinstance(answer, NotEvaluated):
                     open_questions[entry.id] = answer.reason
                 else:
@@ -113,8 +111,12 @@ def _diagnose(
             if strict:
                 raise
             open_questions[entry.id] = f"its rule failed on this record ({type(error).__name__}: {error})"
-        if not answered and record.rows("sharded") and any(SIGNALS[name].cost == "sample" for name in entry.needs):
-            open_questions.setdefault(entry.id, "parameters are sharded over ranks: to read one would be a collective")
+        if (
+            not any(other is entry for other, _ in fired)
+            and _unseen(record, entry)
+            and "sharded" not in open_questions.get(entry.id, "")
+        ):
+            open_questions[entry.id] = "parameters are sharded over ranks: to look at one closely would be a collective"
     fired = _judgeable(_allowed(fired, source), open_questions)
     findings = _ordered(fired, source, strict)
     objectives = progress(record)
@@ -129,6 +131,11 @@ def _diagnose(
         learning,
         tuple(outcomes.values()),
     )
+
+
+def _unseen(record: Record, entry: Condition) -> bool:
+    """Whether a condition needs close looks, and there were none as each rank holds a part of every parameter."""
+    return bool(record.rows("sharded")) and any(SIGNALS[name].cost == "sample" for name in entry.needs)
 
 
 def _answers(
