@@ -25,7 +25,6 @@ for step in range(30):
         raise ValueError("a bad sample")
     if rank == 1 and step == 15 and "kill" in sys.argv:
         os.kill(os.getpid(), 9)
-print(
-    f"rank {rank} of {dist.get_world_size()} ends with {sum(p.double().sum().item() for p in model.parameters()):.12f}"
-)
+total = sum(p.double().sum().item() for p in model.parameters())
+sys.stdout.write(f"rank {rank} of {dist.get_world_size()} ends with {total:.12f}\n")  # at once: ranks write together
 dist.destroy_process_group()
