@@ -43,7 +43,8 @@ import numpy as np
 from ...record import Record, Row, Site
 from ...record.record import Optimizer, number, numbers
 from ...source import Edit, Module, Source
-from ...source.training import name_at
+from ...source.numbers import calls_of
+from ...source.training import function_of, name_at
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 
 PRINTS = ("print", "info", "debug", "warning", "log", "format", "write", "str")
@@ -233,9 +234,13 @@ def _restore(source: Source, module: Module, statement: ast.stmt, file: str, sub
             continue
         text = f"{name}.load_state_dict({file}{''.join(f'[{key!r}]' for key in path)})".replace("'", '"')
         # Where the optimizer is built further down in the same block, its state follows it there.
-        later = made is module and target.lineno > statement.lineno
+        later = made is module and target.lineno > statement.lineno and _together(module, target, statement)
         edits.append(module.insert_after(target if later else statement, text))
     return tuple(edits) if edits and _called(source, subject.built, module, statement) else ()
+
+
+def _together(module: Module, first: ast.stmt, second: ast.stmt) -> bool:
+    return function_of(module, first) is function_of(module, second)
 
 
 def _called(source: Source, built: Site, module: Module, statement: ast.stmt) -> str | None:
@@ -246,7 +251,31 @@ def _called(source: Source, built: Site, module: Module, statement: ast.stmt) ->
         scopes = [module.enclosing(each, ast.FunctionDef, ast.AsyncFunctionDef) for each in (target, statement)]
         if scopes[0] is scopes[1]:
             return module.segment(target.targets[0])
+    if isinstance(target, ast.Assign) and made is not None:
+        found = _handed_out(source, made, target, module, statement)
+        if found is not None:
+            return found
     return name_at(source, built.file, built.line, module, statement)
+
+
+def _handed_out(source: Source, made: Module, target: ast.Assign, module: Module, statement: ast.stmt) -> str | None:
+    """`optimizer` of `model, optimizer = build()`, before the statement, where `build` returns what it has made."""
+    maker = function_of(made, target)
+    name = made.segment(target.targets[0])
+    for node in ast.walk(maker) if maker is not None else ():
+        if not isinstance(node, ast.Return) or maker is None:
+            continue
+        parts = node.value.elts if isinstance(node.value, ast.Tuple) else [node.value] if node.value else []
+        index = next((i for i, part in enumerate(parts) if made.segment(part) == name), None)
+        for at, call in calls_of(source, made, maker) if index is not None else ():
+            outer = at.parents.get(call)
+            same = at is module and function_of(at, call) is function_of(module, statement)
+            if not same or not isinstance(outer, ast.Assign) or index is None:
+                continue
+            targets = outer.targets[0]
+            if isinstance(targets, ast.Tuple) and len(targets.elts) == len(parts):
+                return at.segment(targets.elts[index])
+    return None
 
 
 def _save(source: Source, subject: Subject) -> tuple[Edit, ...]:
