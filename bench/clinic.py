@@ -1,7 +1,8 @@
 """The clinic: runs every script under the doctor and prints what it says as a matrix. `make clinic` runs this.
 
 A script's expectations stand in the script: `# expect: <condition>` on the lines a diagnosis may point at, and in
-`clinic/seeds/` a `# verdict: <verdict>` line. A script without marks is healthy.
+`clinic/seeds/` a `# verdict: <verdict>` line. A script without marks is healthy. One that several processes are to run
+says so in its first line: `# run: torchrun --standalone --nproc-per-node 2`.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RECORDS = ROOT / ".sgdoctor" / "clinic"
 EXPECT = re.compile(r"# expect: ([a-z-]+)")
 VERDICT = re.compile(r"^# verdict: ([a-z-]+)", re.MULTILINE)
+RUN = re.compile(r"# run: torchrun (.+)")
 HEALTHY = ("healthy", "too-short")
 
 
@@ -62,6 +64,13 @@ class Outcome(NamedTuple):
     problem: str  # empty where all is as expected
 
 
+def launched(script: Path, name: str) -> tuple[str, ...]:
+    """What stands behind `sgdoctor run` for a script that is called `name` there."""
+    with script.open(encoding="utf-8") as file:
+        found = RUN.match(file.readline())
+    return ("-m", "torch.distributed.run", *found[1].split(), name) if found else (name,)
+
+
 def cases(only: Iterable[str] = ()) -> list[Case]:
     """All scripts of the clinic whose path contains one of `only`."""
     found = []
@@ -88,7 +97,10 @@ def record(case: Case) -> None:
     try:
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
-        run(Plan(f"clinic/{case.name}", record=case.record))
+        command = launched(case.script, f"clinic/{case.name}")
+        module = command[0] == "-m"
+        target, *arguments = command[1:] if module else command
+        run(Plan(target, tuple(arguments), module, record=case.record))
     finally:
         os.dup2(saved[0], 1)
         os.dup2(saved[1], 2)

@@ -12,6 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from clinic import launched
+
 CLINIC = Path(__file__).parent.parent / "clinic"
 RANK = ("proven", "helps", "no-effect", "worse", "not-testable")
 
@@ -31,7 +33,7 @@ def proved(script: Path, seeds: int) -> dict[str, Any]:
             "--json",
             "-",
             "--quiet",
-            "train.py",
+            *launched(script, "train.py"),
         ]
         ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
         if copy.read_bytes() != script.read_bytes():

@@ -22,6 +22,7 @@ HEIGHT = {
     "record": 1,
     "source": 1,
     "conditions": 2,
+    "gathering": 1,
     "process": 2,
     "diagnosis": 3,
     "trials": 4,
@@ -112,8 +113,8 @@ def test_the_host_lives_on_the_standard_library_and_torch() -> None:
 
 
 def test_only_api_enters_the_host() -> None:
-    # `observe()` runs in the user's process; `run` starts the host by its path.
-    assert {found.room for found in OURS if found.name.startswith("sgdoctor.host")} == {"host", "api"}
+    # `observe()` runs in the user's process; `run` starts the host by its path, and reads what launchers say.
+    assert {found.room for found in OURS if found.name.startswith("sgdoctor.host")} == {"host", "api", "gathering"}
 
 
 def test_what_is_imported_is_declared() -> None:

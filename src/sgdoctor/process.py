@@ -18,6 +18,7 @@ from types import FrameType
 from typing import Any
 
 from .errors import RecordError, ScriptError
+from .gathering import claimed, join, named, own_rank, parent_file, reports, wait_for_others
 from .record import Record, load
 from .record.reader import PARENT_FILE
 
@@ -54,6 +55,7 @@ def run(plan: Plan, look: Callable[[Record], bool] | None = None) -> Record:
     """
     _check(plan)
     folder = new_folder(plan.record)
+    join(folder, own_rank())
     config: dict[str, Any] = {
         "record": str(folder),
         "cwd": os.getcwd(),
@@ -67,7 +69,10 @@ def run(plan: Plan, look: Callable[[Record], bool] | None = None) -> Record:
     began = time.monotonic()
     status = _wait(command, folder, look)
     _write_parent_rows(folder, plan, status, time.monotonic() - began)
-    return load(folder)
+    rank = own_rank()
+    if rank is not None and reports(rank):
+        wait_for_others(folder, status)
+    return load(folder, parent_file(PARENT_FILE, rank))
 
 
 def pass_through(plan: Plan) -> int:
@@ -111,7 +116,7 @@ def _wait(command: Sequence[str], folder: Path | None, look: Callable[[Record], 
                     assert look is not None and folder is not None
                     began = time.monotonic()
                     if _look(folder, look):
-                        (folder / "stop").touch()
+                        (folder / "stop").write_text(str(_last_step(load(folder))))
                         look = None
                     spent = time.monotonic() - began
                     next_look = time.monotonic() + max(FIRST_LOOK, spent / LOOK_SHARE)
@@ -139,9 +144,21 @@ def _look(folder: Path, look: Callable[[Record], bool]) -> bool:
         return False
 
 
+def _last_step(record: Record) -> int:
+    """The step to end at: now, for one process; for ranks one that none of them has passed yet."""
+    if record.world_size < 2:
+        return 0
+    last = (record.rows("pulse") or [{}])[-1]
+    pace = float(record.steps) / max(0.1, float(last.get("of") or 0.0))
+    return record.steps + 2 + int(2.0 * pace)
+
+
 def new_folder(wanted: Path | None = None) -> Path:
     """An empty folder for a record: the one wanted, or one in `.sgdoctor/` (a temporary one where that cannot be)."""
+    rank = own_rank()
     if wanted is not None:
+        if rank is not None:
+            return claimed(wanted, rank).resolve()
         if wanted.exists() and (not wanted.is_dir() or any(wanted.iterdir())):
             raise RecordError(f"--record {wanted}: exists already and is not an empty folder; name another")
         try:
@@ -156,17 +173,26 @@ def new_folder(wanted: Path | None = None) -> Path:
         ignore = home / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")
-        folder = home / name
-        folder.mkdir()
+        folder = _made(home / name) if rank is None else named(home, rank, lambda: _made(home / name))
     except OSError:
         return Path(tempfile.mkdtemp(prefix="sgdoctor-"))
     _thin(home)
     return folder.resolve()
 
 
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
 def _thin(home: Path) -> None:
     """Drop the oldest records beyond what is kept by count and by size."""
-    folders = sorted((entry for entry in home.iterdir() if entry.is_dir()), key=lambda entry: entry.name, reverse=True)
+    folders = sorted(
+        (entry for entry in home.iterdir() if _is_record(entry)), key=lambda entry: entry.name, reverse=True
+    )
+    for entry in home.iterdir():
+        if entry.is_symlink() and not entry.exists():
+            entry.unlink(missing_ok=True)
     total = 0
     for index, folder in enumerate(folders):
         total += sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
@@ -174,10 +200,14 @@ def _thin(home: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _is_record(entry: Path) -> bool:
+    return entry.is_dir() and not entry.is_symlink()
+
+
 def last_record() -> Path:
     """The newest record in the working directory; raises RecordError where there is none."""
     home = Path(RECORDS)
-    folders = sorted(entry for entry in home.iterdir() if entry.is_dir()) if home.is_dir() else []
+    folders = sorted(entry for entry in home.iterdir() if _is_record(entry)) if home.is_dir() else []
     if not folders:
         raise RecordError(f"no record in {home}/: run `sgdoctor run SCRIPT` first, or name a record's folder")
     return folders[-1]
@@ -187,10 +217,13 @@ def _write_parent_rows(folder: Path, plan: Plan, status: int, seconds: float) ->
     rows: list[dict[str, Any]] = [
         {"k": "exit", "status": status, "seconds": round(seconds, 3), "target": plan.target, "module": plan.module}
     ]
+    rows[0]["argv"] = list(plan.arguments)
+    rank = own_rank()
     try:
-        rows += source_rows(folder)
+        rows += source_rows(folder) if reports(rank) else []
         text = "".join(json.dumps(row) + "\n" for row in rows)
-        (folder / PARENT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
+        file = folder / parent_file(PARENT_FILE, rank)
+        file.write_text(text, encoding="utf-8", errors="backslashreplace")
         (folder / "stop").unlink(missing_ok=True)
     except OSError:
         return  # a full disk: the child's own rows stand

@@ -71,6 +71,7 @@ def command(
     if os.environ.get("SGDOCTOR_DISABLE") == "1":
         sys.exit(pass_through(plan))
     from ..api import diagnose, needed_signals
+    from ..gathering import own_rank, reports
     from ..process import run
     from .live import Live
 
@@ -79,11 +80,14 @@ def command(
     plan = Plan(
         script, arguments, module, python, record, budget / 100, max_steps, needed_signals([*select, *stop_on], ignore)
     )
+    first = reports(own_rank())  # of several ranks, each started by a command of its own, one speaks
     live = Live(select, ignore, stop_on, quiet)
     try:
-        observed = run(plan, live.look)
+        observed = run(plan, live.look if first else None)
     finally:
         live.close()
+    if not first:
+        sys.exit(int(observed.exit.get("status", 0)))
     try:
         diagnosis = diagnose(observed, select=select, ignore=ignore)
         write_report(diagnosis, form, files, quiet, to_stderr=True)

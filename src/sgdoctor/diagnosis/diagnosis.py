@@ -13,6 +13,8 @@ import numpy as np
 from ..conditions import Condition, Finding, NotEvaluated, Outcome, Remedy, catalogue, condition
 from ..errors import UsageError
 from ..record import Progress, Record, progress
+from ..record.ranks import first_failed
+from ..record.signals import SIGNALS
 from ..source import Source
 from ..source.edits import unified_diff
 from .proof import Proof
@@ -109,6 +111,12 @@ def _diagnose(
             if strict:
                 raise
             open_questions[entry.id] = f"its rule failed on this record ({type(error).__name__}: {error})"
+        if (
+            not any(other is entry for other, _ in fired)
+            and _unseen(record, entry)
+            and "sharded" not in open_questions.get(entry.id, "")
+        ):
+            open_questions[entry.id] = "parameters are sharded over ranks: to look at one closely would be a collective"
     fired = _judgeable(allowed(fired, source), open_questions)
     findings = _ordered(fired, source, strict)
     objectives = progress(record)
@@ -123,6 +131,11 @@ def _diagnose(
         learning,
         tuple(outcomes.values()),
     )
+
+
+def _unseen(record: Record, entry: Condition) -> bool:
+    """Whether a condition needs close looks, and there were none as each rank holds a part of every parameter."""
+    return bool(record.rows("sharded")) and any(SIGNALS[name].cost == "sample" for name in entry.needs)
 
 
 def _answers(
@@ -258,11 +271,11 @@ def interrupted(record: Record) -> bool:
 
 def _summary(record: Record, verdict: Verdict, findings: list[Placed], learning: Progress | None) -> str:
     alarms = [placed for placed in findings if placed.severity != "info"]
-    figures = _figures(learning)
+    figures = _figures(learning) + fallen(record)
     if verdict == "crashed":
         error = record.exception or {}
         text = str(error.get("text", "")).strip().splitlines()
-        what = f"{error.get('type')}: {text[0][:160] if text else ''}"
+        what = f"{error.get('type')}: {text[0][:160] if text else ''}{fallen(record)}"
         return f"{alarms[0].condition.title} ({what})" if alarms else f"The script raised {what}"
     if alarms:
         first = alarms[0]
@@ -275,6 +288,18 @@ def _summary(record: Record, verdict: Verdict, findings: list[Placed], learning:
     if verdict == "faulty":
         return f"It has learnt nothing, and none of {len(catalogue())} conditions says why{figures}"
     return f"Nothing is wrong that {len(catalogue())} conditions can see{figures}"
+
+
+def fallen(record: Record) -> str:
+    """Which of several ranks failed first, as the end of a sentence; empty where none did."""
+    ended = record.rows("ended")
+    rank = first_failed(ended)
+    if rank is None:
+        return ""
+    how = next((str(row.get("how")) for row in ended if row.get("rank") == rank), "")
+    after = sum(1 for row in ended if row.get("rank") != rank and row.get("how") not in ("completed", "stopped"))
+    what = {"killed": "was killed", "raised": "raised"}.get(how, "left")
+    return f", on rank {rank} of {record.world_size}, which {what} first" + (" (others followed)" if after else "")
 
 
 def _figures(learning: Progress | None) -> str:

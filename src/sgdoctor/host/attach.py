@@ -7,13 +7,15 @@ import importlib.util
 import os
 import sys
 import weakref
+from collections.abc import Callable
 from typing import Any
 
+from .children import ELASTIC, Children, launches_ranks, watch_launcher
 from .frames import peel, unseen
 from .observer import Observer
 from .trial import Rerun
 
-__all__ = ["Observation", "Rerun"]
+__all__ = ["Observation", "Rerun", "watch_spawned", "watch_workers"]
 
 
 class Observation:
@@ -30,7 +32,8 @@ class Observation:
         self.observer = Observer(**config)
         self._again = again
         self._patches: Any = None
-        self._finder: _TorchFinder | None = None
+        self._children: Children | None = None
+        self._finder: _Finder | None = None
         leave = weakref.WeakMethod(self.observer.leave_to_parent)  # what is registered there stays for ever
         os.register_at_fork(after_in_child=lambda: (method := leave()) and method())
 
@@ -41,8 +44,7 @@ class Observation:
         if torch is not None and hasattr(torch, "optim"):
             self._attach(torch)
         else:
-            self._finder = _TorchFinder(self._attach)
-            sys.meta_path.insert(0, self._finder)
+            self._finder = when_imported("torch", self._attach)
 
     def _attach(self, torch: Any) -> None:
         if self._again is not None:
@@ -53,8 +55,20 @@ class Observation:
             self.observer.attach(torch)
             self._patches = Patches(self.observer)
             self._patches.install(torch)
+            if self._children is not None:
+                self._children.watch()
         if self._spec:
             self._intervene()
+
+    def watch_children(self, config: dict[str, Any]) -> None:
+        """Have processes that the script starts to train in observed as well, by such a configuration."""
+        self._children = Children(config, self, Observation)
+
+    def take_off(self) -> None:
+        """Take every patch off."""
+        for worn in (self._children, self._patches):
+            if worn is not None:
+                worn.remove()
 
     def _intervene(self) -> None:
         """Put on what an experiment asks for: outside the observer's own wrappers, which so see what it does."""
@@ -81,24 +95,47 @@ class Observation:
             with self.observer.guard("intervention"):
                 self._intervention.finish()
         self.observer.close(how, status)
-        if self._patches is not None:
-            self._patches.remove()
+        self.take_off()
 
 
-class _TorchFinder(importlib.abc.MetaPathFinder):
-    """Finds nothing itself: lets the others find torch, and has something run once it is loaded.
+def watch_workers(target: str, config: dict[str, Any]) -> None:
+    """What is run may be a launcher: its workers are then started under observation."""
+    if launches_ranks(target):
+        when_imported(ELASTIC, lambda module: watch_launcher(module, config))
+
+
+def watch_spawned(config: dict[str, Any]) -> None:
+    """In a process that `multiprocessing` has just spawned: observe it, once it is known what it is for."""
+    if config.get("trial"):  # the script is imported before that is known
+        again = Rerun(config["trial"], config["record"])
+        again.prepare()
+        again.replace_main()
+        when_imported("torch", again.attach)
+    Children(config, None, Observation).watch()
+
+
+def when_imported(name: str, loaded: Callable[[Any], None]) -> _Finder:
+    """Have `loaded(module)` called once the module of that name has been imported."""
+    finder = _Finder(name, loaded)
+    sys.meta_path.insert(0, finder)
+    return finder
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Finds nothing itself: lets the others find a module, and has something run once it is loaded.
 
     Importing torch before the script would defeat a script that sets OMP_NUM_THREADS or CUDA_VISIBLE_DEVICES first.
     """
 
-    def __init__(self, loaded: Any) -> None:
+    def __init__(self, name: str, loaded: Any) -> None:
+        self._name = name
         self._loaded = loaded
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        if name != "torch":
+        if name != self._name:
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec("torch")
+        spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
             spec.loader = _Announcing(spec.loader, self._loaded)
         return spec

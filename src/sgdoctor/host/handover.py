@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
-from .guard import Guard
+from .guard import Guard, stop_asked
 from .sampler import Sampler
 from .writer import Writer
 
@@ -17,7 +16,7 @@ EARLY_FLUSHES = 12
 # Probes that hold counts back until then.
 AT_FLUSH = (
     *("loop", "updates", "modes", "loaders", "windows", "schedules", "kept", "evaluations", "precision"),
-    *("dropouts", "validations", "batches"),
+    *("dropouts", "validations", "batches", "ranks"),
 )
 
 
@@ -30,6 +29,7 @@ class Handover(Guard):
     _writer: Writer
     _clock: Callable[[], float]
     _stop_file: str
+    _max_steps: int | None
     _ticked: float
     _gap: float
     _flush_at: float
@@ -73,5 +73,6 @@ class Handover(Guard):
             self._pulse_due = 1.1 * elapsed
             self.write({"k": "pulse", "steps": self.steps, "spent": self.sampler.spent, "of": elapsed})
         self._writer.flush(closing)
-        if not closing and os.path.exists(self._stop_file):  # the parent's way to ask for an end
-            self.stopping = True
+        if not closing and (asked := stop_asked(self._stop_file)) is not None:
+            self._max_steps = asked  # ranks end at the same step, or the others would wait for ever
+            self.stopping = self.steps >= asked

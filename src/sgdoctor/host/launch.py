@@ -36,8 +36,12 @@ def become(config: dict[str, Any], module_wanted: bool, at_end: Callable[[Callab
     """Run what `sys.argv` names, as `__main__`; `at_end` is given what closes the record."""
     target = sys.argv[0]
     host = _load_host()
+    handed = {**config, "script": target}  # what processes that it starts are observed by
     again = host.Rerun(config.pop("trial"), config["record"]) if config.get("trial") else None
+    config.pop("script", None)
     observation = host.Observation(config, again)
+    host.watch_workers(target, handed)
+    observation.watch_children(handed)
     observation.start(script=target, argv=sys.argv[1:], python=sys.version.split()[0])
     end: list[Any] = ["completed", 0]
     # Registered first, so run last: what threads and the script's own exit functions train is still seen.
@@ -55,6 +59,11 @@ def become(config: dict[str, Any], module_wanted: bool, at_end: Callable[[Callab
         _peel(error)
         observation.raised(error)
         raise
+
+
+def watch_spawned(config: dict[str, Any]) -> None:
+    """Called first in a process that `multiprocessing` spawns, see `children`."""
+    _load_host().watch_spawned(config)
 
 
 def _load_host() -> Any:

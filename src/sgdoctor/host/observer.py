@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from threading import get_ident
-from time import monotonic, perf_counter
+from time import monotonic, perf_counter, time
 from types import FrameType
 from typing import Any
 
@@ -19,7 +19,8 @@ from .writer import Writer
 
 SCHEMA = 1
 # Probes that are given each sampled graph.
-AT_GRAPH = ("network", "gradients", "updates", "arguments", "pairs", "modules", "structure", "batches")
+AT_GRAPH = ("network", "gradients", "updates", "arguments", "pairs", "modules", "structure", "batches", "ranks")
+WHOLE = ("loss", "labels", "clip", "scheduler")  # what is looked at of a sharded model: no parameter of it
 
 # What a backward pass is about to go through (None where it is not looked at closely), its line, its number there.
 Begun = tuple["Graph | None", "int | None", int]
@@ -67,6 +68,8 @@ class Observer(Handover):
     structure: Any
     batches: Any
     doors: Any
+    ranks: Any
+    resumes: Any
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class Observer(Handover):
         self.near = True  # the graph of the next backward pass may be looked at: what it is made of is to be noted
         self._lost_at = -1  # those that were over at the latest loss
         self._roots: dict[int | None, Root] = {}
+        self.sharded = False  # parameters lie on several ranks: what touches their values is a collective
         self._stopped = False
         self._pid = os.getpid()
         self._strict = strict
@@ -106,11 +110,9 @@ class Observer(Handover):
         self._waits = False  # losses are on a device that has to be waited for
         self._alarmed: set[int | None] = set()
         self._capturing: Callable[[], bool] = bool  # whether a CUDA graph is being captured: not a time to look
-        self._flush_at = 0.0
+        self._flush_at = self._gap = self._pulse_due = 0.0
         self._flushes = 0
         self._ticked = monotonic()
-        self._gap = 0.0
-        self._pulse_due = 0.0
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -142,7 +144,7 @@ class Observer(Handover):
             self.doors.on_close()
             self._flush(closing=True)
         elapsed = self.sampler.elapsed()
-        row = {"k": "end", "how": how, "status": status, "steps": self.steps}
+        row = {"k": "end", "how": how, "status": status, "steps": self.steps, "at": time()}
         self.write({**row, "observed_seconds": elapsed, "spent_seconds": self.sampler.spent})
         self.active = self.stopping = False
         self._writer.close()
@@ -162,6 +164,8 @@ class Observer(Handover):
 
     def look_due(self, key: tuple[Any, ...]) -> bool:
         """Whether to look closely at this event, which takes operations that a mode of the script's own would see."""
+        if self.sharded and key[0] not in WHOLE:
+            return False
         return self.sampler.due(key) and not self.torch._C._len_torch_dispatch_stack()
 
     def looks(self, beat: Beat) -> bool:
@@ -207,12 +211,12 @@ class Observer(Handover):
         site = self.sites.of_frame(frame)
         known = self._roots.get(site) or self._root(site)
         self.loop.on_event(letter, site)
-        deep = self.looks(known.beat)
+        deep = self.looks(known.beat) and not self.sharded
         if value.__class__ is float and value - value != 0 and site not in self._alarmed:
             # The first non-finite loss is looked at closely whatever the schedule says.
             self._alarmed.add(site)
             self.sampler.alarm()
-            deep = not self.torch._C._len_torch_dispatch_stack()
+            deep = not self.sharded and not self.torch._C._len_torch_dispatch_stack()
         for probe in (self.updates, self.modes, self.evaluations, self.batches):
             if probe.waiting:
                 probe.before_backward()
@@ -277,6 +281,7 @@ class Observer(Handover):
         """An optimizer was constructed."""
         self.updates.on_optimizer(optimizer, self.sites.of_frame(frame))
         self.modules.on_optimizer(optimizer)
+        self.ranks.on_optimizer(optimizer)
         self.near = True
         self.sampler.alarm()  # another phase of training begins
 
@@ -295,6 +300,7 @@ class Observer(Handover):
         """optimizer.step() begins."""
         if closure:
             self.windows.log.append((CLOSURE, None, None))
+        self.ranks.before_step(optimizer)
         self.updates.before_step(optimizer, closure)
         self.modules.before_step(optimizer, closure)
 
@@ -345,6 +351,7 @@ class Observer(Handover):
         self.parameters.on_module(module)
         self.loop.on_event("T" if training else "E", site)
         self.evaluations.on_switch(training, site)
+        self.ranks.after_moves()
         self.modes.on_switch(module, training, site, not any(True for _ in module.children()))
         self.doors.expect("train" if training else "eval")
 
@@ -370,6 +377,7 @@ class Observer(Handover):
     def pass_begins(self, loader: Any, iterator: Any) -> None:
         """The iterator of that pass is there."""
         self.batches.on_pass(loader, iterator)
+        self.ranks.on_pass(loader)
 
     def batch_loaded(self, iterator: Any, batch: Any) -> None:
         """A loader handed a batch over."""

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from . import upkeep
+from . import groups, upkeep
 from .frames import peel, unseen
 from .observer import Observer
 from .probes.loss import WITH_TARGET, WITHOUT_TARGET
@@ -50,7 +50,9 @@ class Patches:
         ):
             with self._observer.guard(patch.__name__):  # another version of torch may lack one of the places
                 patch(torch)
-        upkeep.install(upkeep.Tools(self._observer, self._after, self._put), torch)
+        tools = upkeep.Tools(self._observer, self._after, self._put)
+        upkeep.install(tools, torch)
+        groups.install(tools, torch)
 
     def remove(self) -> None:
         """Take every patch off, last first."""

@@ -67,3 +67,20 @@ class Rerun:
             return original(self_, name) if text is None else compile(text, path, "exec", dont_inherit=True)
 
         loader.get_code = get_code
+
+    def replace_main(self) -> None:
+        """A spawned process imports the script by its path, which goes another way than an import."""
+        import runpy
+
+        inner: Any = runpy
+        original = inner._get_code_from_file
+
+        def get_code(*names: str) -> Any:
+            path = names[-1]
+            text = self.text(path)
+            if text is None:
+                return original(*names)
+            code = compile(text, path, "exec", dont_inherit=True)
+            return code if sys.version_info >= (3, 12) else (code, path)
+
+        inner._get_code_from_file = get_code

@@ -19,7 +19,7 @@ class Tools(NamedTuple):
 
 def install(patches: Tools, torch: Any) -> None:
     """Put them on; each part on its own, as another version of torch may lack a place."""
-    for part in (_schedulers, _checkpoints, _autocast, _scalers):
+    for part in (_schedulers, _checkpoints, _autocast, _scalers, _resumes):
         with patches.observer.guard(part.__name__):
             part(patches, torch)
 
@@ -49,9 +49,11 @@ def _checkpoints(patches: Tools, torch: Any) -> None:
         strict = bool(args[2] if len(args) > 2 else kwargs.get("strict", True))
         assign = bool(args[3] if len(args) > 3 else kwargs.get("assign", False))
         observer.checkpoints.on_loaded(args[0], state, strict, assign, result, observer.sites.of_frame(frame))
+        observer.resumes.on_loaded(state, result, observer.sites.of_frame(frame))
 
     def saved(frame: Any, args: Any, kwargs: Any, result: Any) -> None:
         observer.checkpoints.on_saved(args[0] if args else kwargs.get("obj"), observer.sites.of_frame(frame))
+        observer.resumes.on_written(args[0] if args else kwargs.get("obj"), observer.sites.of_frame(frame))
 
     patches.after(module, "state_dict", taken)
     patches.after(module, "load_state_dict", loaded)
@@ -90,3 +92,22 @@ def _before(patches: Tools, owner: Any, name: str, letter: str) -> None:
             raise
 
     patches.put(owner, name, wrapper)
+
+
+def _resumes(patches: Tools, torch: Any) -> None:
+    observer = patches.observer
+
+    def read(frame: Any, args: Any, kwargs: Any, result: Any) -> None:
+        observer.resumes.on_read(result, observer.sites.of_frame(frame))
+
+    def restored(what: str) -> Any:
+        return lambda frame, args, kwargs, result: observer.resumes.on_restored(
+            what, args[0], observer.sites.of_frame(frame)
+        )
+
+    patches.after(torch, "load", read)
+    patches.after(torch.optim.Optimizer, "load_state_dict", restored("optimizer"))
+    for name in ("LRScheduler", "ReduceLROnPlateau"):
+        owner = getattr(torch.optim.lr_scheduler, name, None)
+        if owner is not None and "load_state_dict" in vars(owner):
+            patches.after(owner, "load_state_dict", restored("scheduler"))

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from ..errors import RecordError
+from .ranks import merged
 from .record import SCHEMA, Record, Row
 
 PARENT_FILE = "parent.jsonl"  # what the parent saw of the process: its exit status and how long it took
@@ -16,9 +17,10 @@ DECODER = msgspec.json.Decoder()
 MAX_BYTES = 256 * 2**20  # a larger file is not one of ours
 
 
-def load(path: str | Path) -> Record:
+def load(path: str | Path, parent_file: str = PARENT_FILE) -> Record:
     """The record in a folder (or its one file): the process that did most, with what the parent saw of it.
 
+    Of several ranks it is the one that failed first, else the lowest, with what the others say beside it: see `ranks`.
     Raises RecordError where there is no record, or one of a newer schema.
     """
     path = Path(path)
@@ -26,16 +28,32 @@ def load(path: str | Path) -> Record:
     if not files:
         raise RecordError(f"no record in {path}: expected a folder written by `sgdoctor run`")
     processes = [_read(file) for file in files]
-    rows = max(processes, key=len)
+    rows = merged(processes, _statuses(path) if path.is_dir() else None)
     if path.is_file() and not any("k" in row for row in rows):
         raise RecordError(f"{path} is no record: expected a folder written by `sgdoctor run`, or a file of one")
     schema = rows[0].get("schema") if rows else SCHEMA
     if isinstance(schema, int) and schema > SCHEMA:
         raise RecordError(f"{path} was written by a newer sgdoctor (schema {schema}, this one reads {SCHEMA}): upgrade")
-    parent = path / PARENT_FILE if path.is_dir() else None
+    parent = path / parent_file if path.is_dir() else None
     if parent is not None and parent.is_file():
         rows = rows + _read(parent)
     return Record(rows, path=path, processes=len(files))
+
+
+def _statuses(folder: Path) -> dict[int, int]:
+    """Exit statuses by rank, where every rank was run by a command of its own."""
+    found = {}
+    for file in folder.glob("parent-*.jsonl"):
+        rows = [row for row in _read(file) if row.get("k") == "exit" and isinstance(row.get("status"), int)]
+        number = file.stem.rpartition("-")[2]
+        if rows and number.isdigit():
+            found[int(number)] = rows[-1]["status"]
+    mine = folder / PARENT_FILE
+    own = [row for row in _read(mine) if row.get("k") == "exit"] if found and mine.is_file() else []
+    for row in own:
+        if isinstance(row.get("status"), int):
+            found[0] = row["status"]
+    return found
 
 
 def _read(file: Path) -> list[Row]:

@@ -121,6 +121,17 @@ class Record:
         return rows[-1] if rows else None
 
     @cached_property
+    def rank(self) -> int | None:
+        """The rank whose rows these are, None where the run has one process."""
+        rows = self.rows("rank")
+        return rows[0].get("rank") if rows else None
+
+    @cached_property
+    def world_size(self) -> int:
+        """Number of ranks of the run, those that were not seen included."""
+        return max((row.get("world", 1) for row in self.rows("rank")), default=1)
+
+    @cached_property
     def sites(self) -> dict[int, Site]:
         """Lines of the user's code by number."""
         return {

@@ -43,8 +43,15 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "pulse": {"steps": Count, "spent": Number, "of": Number},
     "probe_failed": {"probe": str, "error": str},
-    "end": {"how": str, "status": Whole | None, "steps": Count, "observed_seconds": Number, "spent_seconds": Number},
-    "exit": {"status": Whole, "seconds": Number, "target": str, "module": bool},
+    "end": {
+        "how": str,
+        "status": Whole | None,
+        "steps": Count,
+        "observed_seconds": Number,
+        "spent_seconds": Number,
+        "at": Number,
+    },
+    "exit": {"status": Whole, "seconds": Number, "target": str, "module": bool, "argv": list[str]},
     "source": {"file": str, "text": str},
     # What there is
     "site": {"i": Index, "file": str, "line": Line, "function": str},

@@ -86,6 +86,12 @@ _TABLE = (
     Signal("norm_samples", ("sample",), "samples", "what batch norm takes its moments from: `norm`", "sample"),
     Signal("memory", ("sample",), "bytes", "resident memory of the process: `memory`", "sample"),
     Signal("model_inputs", ("sample",), "input", "moments of what a model is called on: `door`", "sample"),
+    # Many processes
+    Signal("ranks", ("rank",), "1", "its number, how it ended, what ranks exchange: `rank`, `ended`, `moves`", "event"),
+    Signal("replicas", ("rank", "step"), "1", "sums over weights and gradients at equal steps: `replica`", "event"),
+    Signal("portions", ("rank", "batch"), "1", "which samples a rank is fed: `portion`, `share`, `pass`", "event"),
+    Signal("wrappers", ("wrapper",), "passes", "DistributedDataParallel and its calls: `wrapper`", "event"),
+    Signal("resumed", ("load",), "1", "what of a checkpoint was restored: `resuming`, `restored`, `written`", "event"),
 )
 
 SIGNALS: dict[str, Signal] = {signal.name: signal for signal in _TABLE}

@@ -70,7 +70,7 @@ def _run(record: Record) -> dict[str, Any]:
         "python": start.get("python"),
         "torch": torch.get("version"),
         "device": devices[0] if len(devices) == 1 else ",".join(devices) or None,
-        "world_size": record.processes,
+        "world_size": record.world_size,
         "steps": record.steps,
         "exit": how_it_ended(record),
         "exit_status": status,

@@ -190,7 +190,7 @@ def _next(diagnosis: Diagnosis, proved: bool) -> list[str]:
     target = record.exit.get("target") or record.start.get("script")
     commands = [f"sgdoctor explain {first.condition.id}"]
     if isinstance(target, str) and (diagnosis.patched or not proved) and any(offer.patch for offer in first.offers):
-        arguments = [str(argument) for argument in record.start.get("argv", [])]
+        arguments = [str(argument) for argument in record.exit.get("argv") or record.start.get("argv", [])]
         module = ["-m"] if record.exit.get("module") else []
         apply = ["--apply"] if diagnosis.patched else []
         commands.insert(0, f"sgdoctor prove {shlex.join([*apply, *module, target, *arguments])}")

@@ -27,6 +27,8 @@ from .network import Network
 from .pairs import Pairs
 from .parameters import Parameters
 from .precision import Precision
+from .ranks import Ranks
+from .resumes import Resumes
 from .schedules import Schedules
 from .score import Score
 from .structure import Structure
@@ -61,9 +63,12 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "structure": Structure,
     "batches": Batches,
     "doors": Doors,
+    # Many processes
+    "ranks": Ranks,
+    "resumes": Resumes,
 }
 ON_REQUEST = ("score",)  # attached only where it is asked for by name
-BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs
+BASE = ("parameters", "losses", "loop", "updates", "crash", "ranks")  # the light layer: what every verdict needs
 
 
 class Absent:

@@ -115,7 +115,7 @@ class Batches:
             self._observer.write({**row, "step": self._observer.steps, "of": of})
         rows = next((tensor for tensor in tensors if self._tells_apart(tensor)), None)
         if counted and rows is not None:
-            marks = self._fingerprints(rows)
+            marks = self.fingerprints(rows)
             feed.seen += len(marks)
             feed.rows.update(marks)
 
@@ -139,10 +139,10 @@ class Batches:
             flat = flat[:: stride(flat.numel(), MAX_MOMENTS, tensor.shape)]
         values = flat.double()
         facts.update(mean=values.mean(), std=values.std(unbiased=False), min=values.min(), max=values.max())
-        facts["mark"] = str(hash(tuple(self._fingerprints(tensor))))
+        facts["mark"] = str(hash(tuple(self.fingerprints(tensor))))
         return facts
 
-    def _fingerprints(self, tensor: Any) -> list[int]:
+    def fingerprints(self, tensor: Any) -> list[int]:
         """One whole number a sample: the same for the same bits, whatever batch it stands in."""
         torch = self._torch
         if tensor.dim() == 0 or tensor.numel() == 0 or not tensor.is_cpu or tensor.is_complex() or tensor.is_sparse:
@@ -158,6 +158,14 @@ class Batches:
             counting = torch.arange(1, width + 1, dtype=torch.int64, device="cpu")
             weights = self._weights[width] = counting * 2654435761 + counting * counting * 40503
         return (flat.long() * weights).sum(1).tolist()
+
+    def first_passes(self) -> list[tuple[int, set[int], int, int]]:
+        """(loader, fingerprints of the samples of its first pass, how many they were, passes begun)."""
+        return [(feed.number, feed.rows, feed.seen, feed.passes) for _, feed in list(self._feeds.values())]
+
+    def target(self) -> Any:
+        """What the last loss function compared with, None where it is gone."""
+        return self._target() if self._target is not None else None
 
     # -- the loss --------------------------------------------------------------------------------------------
 

@@ -39,6 +39,11 @@ class Network:
             self._describe_activations(graph, site, count)
             self._look_for_hazards(graph, site, count)
 
+    def entered(self, graph: Graph) -> list[Any]:
+        """The data that enter a graph at its first layers, ids included."""
+        found = [saved(layer.node, layer.door) for layer in graph.layers if layer.door is not None]
+        return [value for value in found if value is not None]
+
     def _describe_graph(self, graph: Graph, site: int | None, count: int) -> None:
         number = self._observer.parameters.number
         described = {

@@ -1,0 +1,1 @@
+"""Conditions of many processes, and of runs that continue others."""
