@@ -26,6 +26,7 @@ AT_GRAPH = ("network", "gradients", "updates", "arguments", "pairs", "modules", 
 AT_FLUSH = (
     *("loop", "updates", "modes", "loaders", "windows", "schedules", "kept", "evaluations", "precision"),
     *("dropouts", "validations", "batches"),
+    "seeding",
 )
 
 # What a backward pass is about to go through (None where it is not looked at closely), its line, its number there.
@@ -69,6 +70,7 @@ class Observer(Guard):
     structure: Any
     batches: Any
     doors: Any
+    seeding: Any
 
     def __init__(
         self,

@@ -28,6 +28,7 @@ from .parameters import Parameters
 from .precision import Precision
 from .schedules import Schedules
 from .score import Score
+from .seeding import Seeding
 from .structure import Structure
 from .updates import Updates
 from .validations import Validations
@@ -60,6 +61,8 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "structure": Structure,
     "batches": Batches,
     "doors": Doors,
+    # How the run was set up
+    "seeding": Seeding,
 }
 ON_REQUEST = ("score",)  # attached only where it is asked for by name
 BASE = ("parameters", "losses", "loop", "updates", "crash")  # the light layer: what every verdict needs
