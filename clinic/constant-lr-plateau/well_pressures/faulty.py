@@ -10,7 +10,7 @@ x = torch.randn(4000, 40)
 y = x @ weights + 0.35 * torch.sin(2 * x[:, :1]) + 0.3 * torch.randn(4000, 1)
 loader = DataLoader(TensorDataset(x, y), batch_size=8, shuffle=True)
 model = nn.Sequential(nn.Linear(40, 48), nn.ReLU(), nn.Linear(48, 1))
-optimizer = torch.optim.SGD(model.parameters(), lr=0.06, momentum=0.5)  # expect: constant-lr-plateau
+optimizer = torch.optim.SGD(model.parameters(), lr=0.11, momentum=0.55)  # expect: constant-lr-plateau
 for epoch in range(6):
     total = 0.0
     for xb, yb in loader:

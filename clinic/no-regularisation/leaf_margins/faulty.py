@@ -38,7 +38,7 @@ class Trainer:
     @torch.no_grad()
     def evaluate(self, loader):
         self.model.eval()
-        losses = [self.criterion(self.model(x), y).item() for x, y in loader]
+        losses = [self.criterion(self.model(x), y).item() for x, y in loader]  # expect: overfitting
         return sum(losses) / len(losses)
 
 

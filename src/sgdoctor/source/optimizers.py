@@ -7,6 +7,7 @@ import ast
 from .edits import Edit
 from .module import Module, Source
 from .rates import append_argument, optimizer_call
+from .training import function_of, statement_of, step_calls
 
 
 def with_setting(source: Source, file: str, line: int, name: str, text: str, kind: str = "") -> tuple[Edit, ...]:
@@ -59,3 +60,43 @@ def replaced(source: Source, file: str, line: int, kind: str, settings: str) -> 
         return ()
     name = reached(module, kind) if isinstance(call.func, ast.Name) else _sibling(module, call, kind)
     return () if name is None else (module.replace(call, f"{name}({module.segment(given)}, {settings})"),)
+
+
+def scheduled(source: Source, file: str, line: int, scheduler: str) -> tuple[Edit, ...]:
+    """A scheduler for the optimizer built at a line, stepped with it; `scheduler`: "LinearLR({}, ...)", {} the optimizer.
+
+    Where the step is not to be seen from there, as the optimizer is handed on, a hook of the optimizer steps it.
+    """
+    found = optimizer_call(source, file, line)
+    statement = statement_of(found[0], found[1]) if found is not None else None
+    if found is None or not isinstance(statement, ast.Assign) or statement.value is not found[1]:
+        return ()
+    module, target = found[0], statement.targets[0]
+    if len(statement.targets) != 1 or not isinstance(target, (ast.Name, ast.Attribute)):
+        return ()
+    optimizer = module.segment(target)
+    path = reached(module, f"lr_scheduler.{scheduler.partition('(')[0]}")
+    if path is None:
+        return ()
+    own = _unused(module, optimizer.rpartition(".")[0])
+    built = f"{own} = {path}({scheduler.partition('(')[2].format(optimizer)}"
+    steps = [call for call, name in step_calls(module, module.tree, optimizer) if name == optimizer]
+    scopes = [_scope(module, call, optimizer) for call in steps]
+    stepped = statement_of(module, steps[0]) if steps else None
+    if len(steps) == 1 and stepped is not None and scopes[0] is _scope(module, statement, optimizer):
+        return (module.insert_after(statement, built), module.insert_after(stepped, f"{own}.step()"))
+    hook = f"{optimizer}.register_step_post_hook(lambda *_: {own}.step())"
+    return (module.insert_after(statement, f"{built}\n{module.indent(statement.lineno)}{hook}"),)
+
+
+def _scope(module: Module, node: ast.AST, name: str) -> ast.AST | None:
+    """Where a name means the same: the class for `self.optimizer`, else the function."""
+    return module.enclosing(node, ast.ClassDef) if "." in name else function_of(module, node)
+
+
+def _unused(module: Module, owner: str) -> str:
+    """`scheduler`, or `self.scheduler`, where that is not taken."""
+    taken = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+    taken |= {node.attr for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)}
+    name = next(each for each in ("scheduler", "lr_scheduler", "rate_scheduler", "_rates") if each not in taken)
+    return f"{owner}.{name}" if owner else name
