@@ -9,7 +9,8 @@ same. The usual answer, a tenth of the rate, trains, but slowly all the way.
 
 ## How it is told apart
 By an experiment (`sgdoctor prove`): the same script with the same rate, reached linearly over the first 10 % or 30 % of
-its steps, learns what it did not. It is made where a run begins at its full rate and does not get far.
+its steps, learns what it did not. It is made where a run begins at its full rate and does not get far, and either
+has attention with layer norm or a loss that jumps in the first steps.
 - `lr-too-high`: with the warm-up it fails just the same, at the full rate.
 - `vanishing-gradients`, `bad-init-scale`: no rate mends it. `nonfinite-loss`: one operation fails whatever the rate.
 - `exploding-gradients`: spikes come late and from depth or time; clipping mends it.
@@ -36,14 +37,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...record import Record
+from ...record import Progress, Record
 from ...record.record import Optimizer
+from ...record.steps import Steps
 from ...source import Source
 from ...source.optimizers import scheduled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import fails, judged, optimizers_of, standing
 
 MIN_STEPS = 60  # of fewer a tenth is no warm-up
+SPIKE = 1.5  # largest early loss over the first: runs without a spike have 1.0 to 1.3
+STEP = (0.01, 0.3)  # |change| / |weight| of the largest early step: below it is none, above it is `lr-too-high`
 EARLY = 0.1  # share of the steps in which a rate that rises is a warm-up
 
 
@@ -66,7 +70,24 @@ def _started_high(record: Record, max_skill: float) -> Optimizer | None:
     if len(entries) != 1 or entries[0].count < MIN_STEPS or not fails(entries[0], max_skill):
         return None
     found = [each for each in optimizers_of(record, entries[0].objective) if each.steps]
-    return found[0] if len(found) == 1 and not warms_up(found[0]) else None
+    if len(found) != 1 or warms_up(found[0]):
+        return None
+    return found[0] if _attends(record) or _spikes(record, entries[0], found[0]) else None
+
+
+def _attends(record: Record) -> bool:
+    """Whether the network has attention and layer norm."""
+    ops = {str(name) for row in record.rows("structure") for name in row.get("ops") or {}}
+    attention = any("ScaledDotProduct" in name or name.startswith("SoftmaxBackward") for name in ops)
+    return attention and any("LayerNorm" in name for name in ops)
+
+
+def _spikes(record: Record, entry: Progress, optimizer: Optimizer) -> bool:
+    """Whether the loss jumps in the first steps, which move the weights far but do not replace them."""
+    values, ratios = entry.objective.values, Steps(record, optimizer).ratios[:8]
+    early = values[: max(5, int(len(values) * EARLY))]
+    largest = float(np.nanmax(ratios, initial=0.0))
+    return bool(np.nanmax(early) > SPIKE * abs(float(np.nanmean(values[:2])))) and STEP[0] < largest < STEP[1]
 
 
 def warms_up(optimizer: Optimizer) -> bool:
@@ -117,7 +138,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 CONDITION = Condition(
     "missing-warmup",
     "warning",
-    needs=("objective", "constant_loss", "learning_rates", "schedules", "optimizers"),
+    needs=("objective", "constant_loss", "learning_rates", "optimizers", "updates", "structure"),
     in_run=in_run,
     by_experiment=True,
     suspects=suspects,
