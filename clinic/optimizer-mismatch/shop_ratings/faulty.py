@@ -5,11 +5,11 @@ import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset
 
 torch.manual_seed(4)
-CUSTOMERS, FEATURES = 900, 6
+CUSTOMERS, FEATURES = 5000, 6
 taste = torch.randn(CUSTOMERS, FEATURES)
-customer = torch.randint(0, CUSTOMERS, (9000,))
-article = torch.randn(9000, FEATURES)
-rating = (taste[customer] * article).sum(1) / FEATURES**0.5 + 0.1 * torch.randn(9000)
+customer = torch.randint(0, CUSTOMERS, (15000,))
+article = torch.randn(15000, FEATURES)
+rating = (taste[customer] * article).sum(1) / FEATURES**0.5 + 0.1 * torch.randn(15000)
 
 
 class Recommender(nn.Module):
@@ -28,7 +28,7 @@ loader = DataLoader(TensorDataset(customer, article, rating), batch_size=250, sh
 model = Recommender()
 criterion = nn.MSELoss()
 optimizer = torch.optim.SGD(model.parameters(), lr=0.05)  # expect: optimizer-mismatch
-for epoch in range(12):
+for epoch in range(6):
     total = 0.0
     for who, what, stars in loader:
         optimizer.zero_grad()

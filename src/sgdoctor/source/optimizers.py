@@ -63,7 +63,7 @@ def replaced(source: Source, file: str, line: int, kind: str, settings: str) -> 
 
 
 def scheduled(source: Source, file: str, line: int, scheduler: str) -> tuple[Edit, ...]:
-    """A scheduler for the optimizer built at a line, stepped with it; `scheduler`: "LinearLR({}, ...)", {} the optimizer.
+    """A scheduler for the optimizer built at a line, stepped with it. `scheduler`: "LinearLR({}, ...)", {} is that.
 
     Where the step is not to be seen from there, as the optimizer is handed on, a hook of the optimizer steps it.
     """
@@ -100,3 +100,27 @@ def _unused(module: Module, owner: str) -> str:
     taken |= {node.attr for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)}
     name = next(each for each in ("scheduler", "lr_scheduler", "rate_scheduler", "_rates") if each not in taken)
     return f"{owner}.{name}" if owner else name
+
+
+def grouped(source: Source, file: str, line: int, names: tuple[str, ...], rate: str) -> tuple[Edit, ...]:
+    """`model.parameters()` at a line as two groups: tensors with these names at a rate of their own, and the rest."""
+    found = optimizer_call(source, file, line)
+    if found is None or not names or not found[1].args:
+        return ()
+    module, call = found
+    given = call.args[0]
+    if not isinstance(given, ast.Call) or not isinstance(given.func, ast.Attribute) or given.func.attr != "parameters":
+        return ()
+    model = module.segment(given.func.value)
+    heads = {name.partition(".")[0] for name in names}
+    if len(names) == 1 and all(part.isidentifier() for part in names[0].split(".")):
+        rest, own = f'n != "{names[0]}"', f"[{model}.{names[0]}]"
+    else:
+        prefixes = ", ".join(f'"{head}."' for head in sorted(heads))
+        prefixes = f"({prefixes})" if len(heads) > 1 else prefixes
+        rest = f"not n.startswith({prefixes})"
+        own = f"[p for n, p in {model}.named_parameters() if n.startswith({prefixes})]"
+    rest = f"[p for n, p in {model}.named_parameters() if {rest}]"
+    indent = module.indent(given.lineno)
+    entries = (f'{{"params": {rest}}}', f'{{"params": {own}, "lr": {rate}}}')
+    return (module.replace(given, "[\n" + "".join(f"{indent}    {entry},\n" for entry in entries) + f"{indent}]"),)

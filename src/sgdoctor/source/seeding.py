@@ -53,7 +53,7 @@ def import_of_torch(module: Module) -> ast.stmt | None:
 
 
 def seeded(source: Source) -> list[Edit]:
-    """Seeds behind the imports of the script: torch's, and those of numpy and random where their state is drawn from."""
+    """Seeds behind the imports of the script: torch's, and numpy's and random's where their state is drawn from."""
     module = next(iter(source), None)
     after = imports(module) if module is not None else None
     if module is None or after is None:
@@ -72,7 +72,7 @@ def seeded(source: Source) -> list[Edit]:
 def _followed_by_code(module: Module, statement: ast.stmt) -> bool:
     body = module.tree.body
     index = body.index(statement)
-    return index + 1 < len(body) and not module.lines[(statement.end_lineno or statement.lineno) - 1].strip() == ""
+    return index + 1 < len(body) and body[index + 1].lineno > (statement.end_lineno or statement.lineno)
 
 
 def _draws(module: Module, prefix: str) -> bool:

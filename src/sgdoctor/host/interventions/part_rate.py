@@ -13,7 +13,9 @@ class PartRate(Intervention):
     `params`: their numbers in the record, which are the same in a run that does the same up to there.
     """
 
-    def __init__(self, observer: Any, name: str, *, params: tuple[int, ...] | list[int] = (), factor: float = 0.1) -> None:
+    def __init__(
+        self, observer: Any, name: str, *, params: tuple[int, ...] | list[int] = (), factor: float = 0.1
+    ) -> None:
         super().__init__(observer, name)
         self._numbers = frozenset(params)
         self._factor = factor

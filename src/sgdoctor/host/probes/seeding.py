@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Seeding:
-    """Rows `seeding`, written once there are steps and again where it changes. Looks at the generator, draws nothing."""
+    """Rows `seeding`, written once there are steps, and again where it changes. Draws nothing itself."""
 
     SIGNALS = ("seeding",)
 
