@@ -1,4 +1,5 @@
 """Binary codes with a straight-through estimator, and a domain head behind a gradient reversal."""
+
 import torch
 from torch import nn
 import torch.nn.functional as F

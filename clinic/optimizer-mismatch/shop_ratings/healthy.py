@@ -21,7 +21,7 @@ class Recommender(nn.Module):
         self.bias = nn.Linear(FEATURES, 1)
 
     def forward(self, customer, article):
-        return (self.customer(customer) * self.article(article)).sum(1) + self.bias(article).squeeze(1)
+        return (self.customer(customer) * torch.tanh(self.article(article))).sum(1) + self.bias(article).squeeze(1)
 
 
 loader = DataLoader(TensorDataset(customer, article, rating), batch_size=250, shuffle=True)

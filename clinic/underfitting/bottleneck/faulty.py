@@ -1,4 +1,5 @@
 """Ten glyph classes through a hidden layer that is one unit wide."""
+
 import torch
 import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset

@@ -1,4 +1,5 @@
 """Low-rank linear layer with a hand-written backward that saves memory."""
+
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
