@@ -1,5 +1,4 @@
 """Binary codes with a straight-through estimator, and a domain head behind a gradient reversal."""
-
 import torch
 from torch import nn
 import torch.nn.functional as F

@@ -1,5 +1,4 @@
 """Which class does a noisy waveform belong to? Reads (batch, time, channel)."""
-
 import torch
 import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset

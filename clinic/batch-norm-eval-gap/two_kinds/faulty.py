@@ -1,5 +1,4 @@
 """Two instruments with opposite offsets, one batch of each a step; tested on one of them."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F

@@ -55,10 +55,7 @@ if __name__ == "__main__":
     train = DataLoader(train_set, batch_size=settings.batch, shuffle=True)
     val = DataLoader(val_set, batch_size=300)
     model = nn.Sequential(
-        nn.Linear(32, settings.width),
-        nn.ReLU(),
-        nn.Linear(settings.width, settings.width),
-        nn.ReLU(),
+        nn.Linear(32, settings.width), nn.ReLU(), nn.Linear(settings.width, settings.width), nn.ReLU(),
         nn.Linear(settings.width, 6),
     )
     Trainer(model, settings).fit(train, val)

@@ -1,5 +1,4 @@
 """Ten glyph classes through a hidden layer that is one unit wide."""
-
 import torch
 import torch.nn as nn
 from torch.utils.data import DataLoader, TensorDataset

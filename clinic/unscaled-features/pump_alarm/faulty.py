@@ -18,9 +18,7 @@ def read_log(n, seed):
     score = 1.4 * vibration[:, 0] - vibration[:, 1] * flow[:, 0] + 0.8 * temperature[:, 2] + 1.2 * wear
     alarm = score + rng.normal(0, 0.3, n) > 0
     table = np.hstack([vibration, flow, temperature, running_hours])
-    return torch.tensor(table, dtype=torch.float32), torch.tensor(
-        alarm, dtype=torch.float32
-    )  # expect: unscaled-features
+    return torch.tensor(table, dtype=torch.float32), torch.tensor(alarm, dtype=torch.float32)  # expect: unscaled-features
 
 
 def build(n_in, hidden):

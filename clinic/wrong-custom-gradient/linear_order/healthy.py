@@ -1,5 +1,4 @@
 """Low-rank linear layer with a hand-written backward that saves memory."""
-
 import torch
 import torch.nn as nn
 import torch.nn.functional as F
