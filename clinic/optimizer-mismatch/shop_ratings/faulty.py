@@ -18,10 +18,9 @@ class Recommender(nn.Module):
         self.customer = nn.Embedding(CUSTOMERS, width)
         nn.init.normal_(self.customer.weight, std=0.1)
         self.article = nn.Linear(FEATURES, width)
-        self.bias = nn.Linear(FEATURES, 1)
 
     def forward(self, customer, article):
-        return (self.customer(customer) * torch.tanh(self.article(article))).sum(1) + self.bias(article).squeeze(1)
+        return (self.customer(customer) * torch.tanh(self.article(article))).sum(1)
 
 
 loader = DataLoader(TensorDataset(customer, article, rating), batch_size=250, shuffle=True)
