@@ -3,14 +3,13 @@
 ## What happens
 Adam moves every weight by about lr a step, whatever its size. A weight of 0.05 is there in a hundred steps of 1e-3; a
 time constant of 200 or a depth in metres that stands among the parameters moves by 0.1 in the same time and is as good
-as fixed. Raised until that one moves, the rate throws the network about. The other way round with a body that was
-trained before under a fresh head: the rate that the head needs undoes the body within a few steps.
+as fixed. Raised until that one moves, the rate throws the network about. A body that was trained before under a fresh
+head has the like: the rate that the head needs undoes the body; that case is not looked for yet.
 The loss falls, then stands; each single rate that is tried is too low for one part or too high for the other.
 
 ## How it is told apart
-By two experiments (`sgdoctor prove`): the part in question at a rate of its own (30 and 1000 times for tensors far
-larger than the rest, a tenth and a hundredth for layers that an earlier optimizer trained), and the whole at the
-script's rate times 1e-3 to 1e2. Where the first learns what none of the second does, one rate does not do.
+By two experiments (`sgdoctor prove`): the part in question at a rate of its own (30 and 1000 times, for tensors a
+hundred times larger than the rest that an adaptive optimizer hardly moves), and the whole at the script's rate times 1e-3 to 1e2. Where the first learns what none of the second does, one rate does not do.
 - `lr-too-low`, `lr-too-high`: one other rate for all does as well.
 - `frozen-parameters`, `parameters-not-in-optimizer`: the part does not move at all.
 - `vanishing-gradients`: gradients differ by depth. `unscaled-features`: the inputs do.
@@ -42,8 +41,8 @@ from ...source import Source
 from ...source.optimizers import grouped
 from ...source.rates import written
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+from ..lagging import Split, split
 from ..questions import fails, judged
-from ..transfer import Split, split
 
 
 class Part(NamedTuple):
@@ -95,10 +94,14 @@ def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome
         return
     names = tuple(record.parameters[number].name for number in found.params if number in record.parameters)
     rate = max(found.optimizer.lr, default=float("nan"))
-    what = "trained before" if found.pretrained else "orders of magnitude larger than the rest"
     listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     evidence = (
-        Evidence(f"{listed} ({what}): {own.answer}", None, own.figure("end"), own.figure("own_end")),
+        Evidence(
+            f"{listed} (orders of magnitude larger than the rest): {own.answer}",
+            None,
+            own.figure("end"),
+            own.figure("own_end"),
+        ),
         Evidence(f"one rate for all: {every.answer}", None, every.figure("best_end"), own.figure("end")),
     )
     yield Finding(found.optimizer.site, evidence, 0.9, subject=Part(names, rate * own.figure("factor")))

@@ -1,4 +1,4 @@
-"""The learning rate of a part of the network times a factor: of the layers that were trained before."""
+"""The learning rate of a part of the network times a factor."""
 
 from __future__ import annotations
 

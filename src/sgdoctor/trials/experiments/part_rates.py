@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from ...conditions import Outcome
-from ...conditions.transfer import split
+from ...conditions.lagging import split
 from ...record import Record
 from .curves import End, end, refusal, trained
 from .experiment import Experiment, Spec
 
 QUESTION = "Does it go further when one part has a learning rate of its own?"
-LOWER = (0.1, 0.01)  # for layers that were trained before
-HIGHER = (30.0, 1000.0)  # for tensors that are orders of magnitude larger than the others
+FACTORS = (30.0, 1000.0)  # for tensors that are orders of magnitude larger than the others
 
 
 def arms(record: Record) -> dict[str, Spec]:
@@ -18,15 +17,14 @@ def arms(record: Record) -> dict[str, Spec]:
     found = split(record)
     if found is None or not trained(record):
         return {}
-    factors = LOWER if found.pretrained else HIGHER
-    return {f"part x {f:g}": {"name": "part_rate", "params": list(found.params), "factor": f} for f in factors}
+    return {f"part x {f:g}": {"name": "part_rate", "params": list(found.params), "factor": f} for f in FACTORS}
 
 
 def judge(baseline: Record, arms: dict[str, Record]) -> Outcome:
     """The better of both against the script's own."""
     plain = end(baseline)
     ends: dict[float, End] = {}
-    for factor in (*LOWER, *HIGHER):
+    for factor in FACTORS:
         arm = arms.get(f"part x {factor:g}")
         ended = end(arm) if arm is not None and not refusal(arm) else None
         if ended is not None and ended.finite:

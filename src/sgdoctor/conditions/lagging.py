@@ -1,4 +1,4 @@
-"""Which layers of a network were trained before, and which tensors lag far behind the others at one learning rate."""
+"""Which tensors lag far behind the others at one learning rate for all."""
 
 from __future__ import annotations
 
@@ -11,38 +11,28 @@ from ..record.record import Optimizer, numbers
 from ..record.steps import Steps
 from .questions import judged, late, middle, optimizers_of
 
+MIN_STEPS = 60  # fewer say nothing about what lags
 LAG = 30.0  # the median tensor's relative step over that of the part; healthy runs of the clinic reach it, but not
 LARGER = 100.0  # the part's elements over the median tensor's: none of the clinic but the scripts of this condition
 
 
 class Split(NamedTuple):
-    """One optimizer with one rate, and the tensors of it that would need another: lower for a trained body."""
+    """One optimizer with one rate, and the tensors of it that would need a higher one."""
 
     optimizer: Optimizer
     params: tuple[int, ...]
-    pretrained: bool
 
 
 def split(record: Record) -> Split | None:
     """The part of what is trained that one rate does not suit, as far as a run shows."""
     for entry in judged(record):
         found = [each for each in optimizers_of(record, entry.objective) if each.steps]
-        optimizer = found[0] if len(found) == 1 else None
-        if optimizer is None or entry.count < 60 or len({*optimizer.lr}) != 1:
+        if len(found) != 1 or entry.count < MIN_STEPS or len({*found[0].lr}) != 1:
             continue
-        body = tuple(sorted(trained_before(record, optimizer) & optimizer.parameters))
-        if body and len(body) < len(optimizer.parameters & entry.objective.leaves):
-            return Split(optimizer, body, True)
-        slow = lagging(record, optimizer)
+        slow = lagging(record, found[0])
         if slow:
-            return Split(optimizer, slow, False)
+            return Split(found[0], slow)
     return None
-
-
-def trained_before(record: Record, optimizer: Optimizer) -> set[int]:
-    """Tensors that an earlier optimizer stepped."""
-    earlier = [each for each in record.optimizers if each.number < optimizer.number and each.steps]
-    return {number for each in earlier for number in each.parameters}
 
 
 def lagging(record: Record, optimizer: Optimizer) -> tuple[int, ...]:
