@@ -9,7 +9,8 @@ The loss falls, then stands; each single rate that is tried is too low for one p
 
 ## How it is told apart
 By two experiments (`sgdoctor prove`): the part in question at a rate of its own (30 and 1000 times, for tensors a
-hundred times larger than the rest that an adaptive optimizer hardly moves), and the whole at the script's rate times 1e-3 to 1e2. Where the first learns what none of the second does, one rate does not do.
+hundred times larger than the rest that an adaptive optimizer hardly moves), and the whole at the script's rate times
+1e-3 to 1e2. Where the first learns what none of the second does, one rate does not do.
 - `lr-too-low`, `lr-too-high`: one other rate for all does as well.
 - `frozen-parameters`, `parameters-not-in-optimizer`: the part does not move at all.
 - `vanishing-gradients`: gradients differ by depth. `unscaled-features`: the inputs do.
