@@ -155,6 +155,9 @@ def _problem(case: Case, verdict: str, findings: tuple[tuple[str, str, str, str,
         if alarms and "healthy" in wanted:
             return f"false alarm: {alarms[0][0]}:{alarms[0][4]}"
         return "" if verdict in wanted else f"verdict {verdict}, expected {wanted[0]}"
+    missing = _notes(case) - {(name, line) for name, _, _, file, line, _ in findings if file == f"clinic/{case.name}"}
+    if {name for name, _ in missing} - {name for name, _ in _notes(case) - missing}:
+        return f"missed: {min(missing)[0]} ({verdict})"
     if _later(case, alarms) and verdict != "nothing-observed":
         return ""
     if not alarms:
@@ -174,11 +177,17 @@ def _problem(case: Case, verdict: str, findings: tuple[tuple[str, str, str, str,
     return ""
 
 
+def _notes(case: Case) -> set[tuple[str, int]]:
+    """What is expected that is no alarm but worth knowing: it must be said as well."""
+    return {mark for mark in case.expected if mark[0] in catalogue() and catalogue()[mark[0]].severity == "info"}
+
+
 def _later(case: Case, alarms: list[tuple[str, str, str, str, int, float]]) -> bool:
     """Whether a run need not show what is expected, as an experiment does; it may name what that explains."""
-    expected = [catalogue()[condition] for condition, _ in case.expected if condition in catalogue()]
+    notes = {condition for condition, _ in _notes(case)}
+    expected = [catalogue()[name] for name, _ in case.expected if name in catalogue() and name not in notes]
     explained = {name for entry in expected for name in entry.explains}
-    return bool(expected) and all(e.by_experiment for e in expected) and {a[0] for a in alarms} <= explained
+    return all(e.by_experiment for e in expected) and {a[0] for a in alarms} <= explained
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ EARLY_FLUSHES = 12
 # Probes that hold counts back until then.
 AT_FLUSH = (
     *("loop", "updates", "modes", "loaders", "windows", "schedules", "kept", "evaluations", "precision"),
-    *("dropouts", "validations", "batches", "ranks"),
+    *("dropouts", "validations", "batches", "ranks", "seeding"),
 )
 
 

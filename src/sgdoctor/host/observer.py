@@ -70,6 +70,7 @@ class Observer(Handover):
     doors: Any
     ranks: Any
     resumes: Any
+    seeding: Any
 
     def __init__(
         self,

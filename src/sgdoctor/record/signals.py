@@ -85,6 +85,7 @@ _TABLE = (
     Signal("bad_values", ("sample",), "elements", "inputs and targets that are not finite: `bad`", "sample"),
     Signal("norm_samples", ("sample",), "samples", "what batch norm takes its moments from: `norm`", "sample"),
     Signal("memory", ("sample",), "bytes", "resident memory of the process: `memory`", "sample"),
+    Signal("seeding", (), "1", "whether torch was seeded, and drawn from: `seeding`", "once"),
     Signal("model_inputs", ("sample",), "input", "moments of what a model is called on: `door`", "sample"),
     # Many processes
     Signal("ranks", ("rank",), "1", "its number, how it ended, what ranks exchange: `rank`, `ended`, `moves`", "event"),

@@ -219,6 +219,7 @@ SURROUNDINGS: dict[str, dict[str, Any]] = {
     },
     "norm": {**AT, "samples": Count, "values": Count},
     "memory": {"step": Count, "resident": Count},
+    "seeding": {"step": Count, "seeded": bool, "drawn": bool},
     "door": {
         "site": Index | None,
         "step": Count,

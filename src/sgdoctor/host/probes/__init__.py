@@ -31,6 +31,7 @@ from .ranks import Ranks
 from .resumes import Resumes
 from .schedules import Schedules
 from .score import Score
+from .seeding import Seeding
 from .structure import Structure
 from .updates import Updates
 from .validations import Validations
@@ -66,6 +67,8 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     # Many processes
     "ranks": Ranks,
     "resumes": Resumes,
+    # How the run was set up
+    "seeding": Seeding,
 }
 ON_REQUEST = ("score",)  # attached only where it is asked for by name
 BASE = ("parameters", "losses", "loop", "updates", "crash", "ranks")  # the light layer: what every verdict needs
