@@ -92,7 +92,7 @@ def _transformed(module: Module, split: ast.stmt, trained: str, held: str) -> li
     return []
 
 
-def computed_alike(source: Source, trained: Point, held: Point) -> list[Edit]:
+def computed_alike(trained: Point, held: Point) -> list[Edit]:
     """The input of an evaluation put through the arithmetic that the training input goes through around the same."""
     expression, module = _resolved(trained), trained.module
     if held.module is not module or expression is None:
@@ -101,6 +101,13 @@ def computed_alike(source: Source, trained: Point, held: Point) -> list[Edit]:
     cores = [node for node in ast.walk(expression) if isinstance(node, ast.expr) and _shape_of(node) == wanted]
     if len(cores) != 1 or cores[0] is expression or not _plain(expression, cores[0]):
         return []
+    home = function_of(module, expression)
+    inner = set(map(id, ast.walk(cores[0])))
+    names = {n.id for n in ast.walk(expression) if isinstance(n, ast.Name) and id(n) not in inner}
+    stored = {n.id for n in ast.walk(home or ast.Module([], [])) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    stored |= {each.arg for each in home.args.args} if home is not None else set()
+    if home is not function_of(module, held.node) and names & stored:
+        return []  # they are not known there
     whole, core = module.segment(expression), module.segment(cores[0])
     if whole.count(core) != 1 or "\n" in whole:
         return []

@@ -46,6 +46,8 @@ from ...source.preparation import computed_alike, transformed_alike
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of
 
+NEAR = 3  # points of a trail: the call of a loss, of the model, its argument
+
 
 def in_run(
     record: Record,
@@ -231,9 +233,10 @@ def _alike_edits(source: Source, site: Site | None, held: Site, trained: Site) -
             if edits:
                 return edits
     before = model_inputs(source, trained.file, trained.line)
-    if held == trained or not inputs or not before:
+    if held == trained:
         return []
-    return computed_alike(source, before[0], inputs[0])
+    pairs = ((one, other) for one in before[:NEAR] for other in inputs[:NEAR])
+    return next((edits for one, other in pairs if (edits := computed_alike(one, other))), [])
 
 
 CONDITION = Condition(
