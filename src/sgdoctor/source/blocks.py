@@ -24,7 +24,9 @@ def under(module: Module, statements: list[ast.stmt], head: str) -> list[Edit]:
     if module.lines[begin - 1][:column].strip() or (tail and not tail.startswith("#")):
         return []
     for node in ast.walk(module.tree):
-        text = isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)))
+        text = isinstance(node, ast.JoinedStr) or (
+            isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes))
+        )
         spread = getattr(node, "end_lineno", 0) != getattr(node, "lineno", 0)
         if text and spread and begin <= getattr(node, "lineno", 0) <= end:
             return []

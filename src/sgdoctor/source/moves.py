@@ -48,5 +48,7 @@ def _made(module: Module, statement: ast.stmt) -> set[str]:
     """What a statement assigns; AugAssign adds to what is there and is left where it is."""
     if not isinstance(statement, ast.Assign):
         return set()
-    parts = [part for target in statement.targets for part in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    parts = [
+        part for target in statement.targets for part in (target.elts if isinstance(target, ast.Tuple) else [target])
+    ]
     return {module.segment(part) for part in parts}

@@ -33,10 +33,11 @@ def in_single_precision(source: Source, kind: str) -> list[Edit]:
                 elif inner is None and (named := _dtype(module, node, kind)) is not None and len(_given(node)) > 1:
                     edits.append(without_entry(module, *_entry(node, named)))
                     done |= set(ast.walk(named))
-            elif isinstance(node, ast.Attribute) and module.dotted(node) in NAMES[kind]:
-                if not _within_statement(module, node, kind):
-                    edits.append(module.replace(node, f"{module.segment(node.value)}.float32"))
-                    done |= set(ast.walk(node))
+            elif isinstance(node, ast.Attribute):
+                if module.dotted(node) not in NAMES[kind] or _within_statement(module, node, kind):
+                    continue
+                edits.append(module.replace(node, f"{module.segment(node.value)}.float32"))
+                done |= set(ast.walk(node))
     return edits
 
 

@@ -104,7 +104,9 @@ def computed_alike(trained: Point, held: Point) -> list[Edit]:
     home = function_of(module, expression)
     inner = set(map(id, ast.walk(cores[0])))
     names = {n.id for n in ast.walk(expression) if isinstance(n, ast.Name) and id(n) not in inner}
-    stored = {n.id for n in ast.walk(home or ast.Module([], [])) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    stored = {
+        n.id for n in ast.walk(home or ast.Module([], [])) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
     stored |= {each.arg for each in home.args.args} if home is not None else set()
     if home is not function_of(module, held.node) and names & stored:
         return []  # they are not known there
@@ -123,7 +125,9 @@ def _resolved(point: Point) -> ast.expr | None:
         node.value
         for node in ast.walk(scope)
         if isinstance(node, ast.Assign)
-        and any(isinstance(t, ast.Name) and isinstance(point.node, ast.Name) and t.id == point.node.id for t in node.targets)
+        and any(
+            isinstance(t, ast.Name) and isinstance(point.node, ast.Name) and t.id == point.node.id for t in node.targets
+        )
     ]
     return values[0] if len(values) == 1 else None
 

@@ -162,7 +162,8 @@ def _absent(
         return None
     if any(new - old for old, new in zip(before, after)) or any(broken(record) for record in arms.treated):
         return None
-    if found is not None and found.verdict == "worse" and (found.effect or 0.0) < -WORSE:
+    worse = found is not None and found.verdict == "worse" and (found.effect or 0.0) < -WORSE
+    if worse and not condition.flatters:
         return None
     reason = f"{condition.id} holds under each of {len(before)} seeds before, and under none after"
     if found is not None:

@@ -231,8 +231,10 @@ def _is_first_length(module: Module, function: ast.AST, node: ast.expr) -> bool:
             target = each.targets[0] if isinstance(each, ast.Assign) else None
             if isinstance(target, ast.Name) and target.id == node.id and isinstance(each, ast.Assign):
                 return _is_first_length(module, function, each.value)
-            if isinstance(target, ast.Tuple) and isinstance(each, ast.Assign) and module.segment(each.value).endswith(
-                (".shape", ".size()")
+            if (
+                isinstance(target, ast.Tuple)
+                and isinstance(each, ast.Assign)
+                and module.segment(each.value).endswith((".shape", ".size()"))
             ):
                 first = target.elts[0]
                 if isinstance(first, ast.Name) and first.id == node.id:

@@ -159,4 +159,5 @@ CONDITION = Condition(
     needs=("loader_overlap", "loader_feeds", "loaders"),
     in_run=in_run,
     remedies=remedies,
+    flatters=True,
 )

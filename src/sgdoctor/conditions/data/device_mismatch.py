@@ -116,7 +116,9 @@ def _site(source: Source, crashed: Site | None, text: str) -> Site | None:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Bring them together."""
     if "meta" in str(finding.subject):
-        title = "build the model where it has memory; or model.to_empty(device=...) before use, then load or initialise it"
+        title = (
+            "build the model where it has memory; or model.to_empty(device=...) before use, then load or initialise it"
+        )
         return [Remedy(title, "changes-training", tuple(_real(finding, source)))]
     return [Remedy("move both to one device: model.to(device) once, x = x.to(device) for each batch", "safe")]
 

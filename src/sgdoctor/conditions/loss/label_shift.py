@@ -204,6 +204,7 @@ CONDITION = Condition(
     needs=("sequences", "loss_calls", "objective"),
     in_run=in_run,
     remedies=remedies,
+    flatters=True,
     structural=True,
     explains=("uninformative-labels", "target-leak"),
 )

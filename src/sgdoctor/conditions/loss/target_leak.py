@@ -254,9 +254,10 @@ def _maker(module: Module, call: ast.Call) -> ast.Call | None:
     """What made the attention that is called as an attribute."""
     name = call.func.attr if isinstance(call.func, ast.Attribute) else None
     for node in ast.walk(module.tree):
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call) and name in _holders(module):
-            if any(isinstance(target, ast.Attribute) and target.attr == name for target in node.targets):
-                return node.value
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call) or name not in _holders(module):
+            continue
+        if any(isinstance(target, ast.Attribute) and target.attr == name for target in node.targets):
+            return node.value
     return None
 
 
@@ -286,4 +287,5 @@ CONDITION = Condition(
     needs=("sequences", "copied_columns", "loss_values", "loss_calls"),
     in_run=in_run,
     remedies=remedies,
+    flatters=True,
 )

@@ -196,7 +196,7 @@ def _new_layers_behind(module: Module, statement: ast.stmt) -> list[Edit]:
              for c in method_calls(module, part, name)}  # fmt: skip
     outer = loop if isinstance(loop, ast.stmt) else statement
     body = body_of(module, outer)
-    moved = []
+    moved: list[ast.stmt] = []
     for before in body[: body.index(outer)]:
         target = before.targets[0] if isinstance(before, ast.Assign) else None
         inside = isinstance(target, ast.Attribute) and module.segment(target.value) in roots

@@ -123,7 +123,11 @@ def _statistics(record: Record, source: Source, min_looks: int, min_change: floa
     if ever:
         evidence.append(Evidence(f"{len(ever)} of the frozen parameters were trained earlier in this run", "frozen"))
     return Finding(
-        _freeze(source, names), tuple(evidence), 0.85, severity="warning", layer=names[0].rpartition(".")[0],
+        _freeze(source, names),
+        tuple(evidence),
+        0.85,
+        severity="warning",
+        layer=names[0].rpartition(".")[0],
         subject="statistics",
     )
 

@@ -250,7 +250,9 @@ def _made_once(module: Module, line: int) -> list[Edit]:
     edits = [module.insert_after(start.body[-1], f"self.{attribute} = {module.segment(call)}")]
     if called:
         return [*edits, module.replace(call, f"self.{attribute}")]
-    uses = [n for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(target, ast.Name) and n.id == target.id]
+    uses = [
+        n for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(target, ast.Name) and n.id == target.id
+    ]
     edits += [module.replace(n, f"self.{attribute}") for n in uses if isinstance(n.ctx, ast.Load)]
     return [*edits, module.delete(statement)] if isinstance(statement, ast.Assign) else []
 

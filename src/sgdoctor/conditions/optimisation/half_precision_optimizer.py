@@ -120,7 +120,9 @@ def _is_cast(module: Module, call: ast.Call) -> bool:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Float32 weights, and float32 data with them."""
-    title = "keep the weights in float32; where half precision is wanted, run the forward pass under autocast (bfloat16)"
+    title = (
+        "keep the weights in float32; where half precision is wanted, run the forward pass under autocast (bfloat16)"
+    )
     edits = in_single_precision(source, finding.subject) if isinstance(finding.subject, str) else []
     return [Remedy(title, "changes-training", tuple(edits))]
 

@@ -87,7 +87,12 @@ def _never(schedule: Schedule, optimizer: Optimizer, others: list[Schedule]) -> 
     if schedule.steps or any(other.steps and other.optimizer == schedule.optimizer for other in others):
         return None
     text = f"{schedule.kind} was made and never stepped, while its optimizer stepped {optimizer.steps} times"
-    return Finding(schedule.site, (Evidence(text, "schedules", 0.0, float(optimizer.steps)),), 0.93, subject=_meant(schedule, optimizer))
+    return Finding(
+        schedule.site,
+        (Evidence(text, "schedules", 0.0, float(optimizer.steps)),),
+        0.93,
+        subject=_meant(schedule, optimizer),
+    )
 
 
 def _meant(schedule: Schedule, optimizer: Optimizer) -> str:
