@@ -34,7 +34,7 @@ def compare(baseline: Sequence[float], treated: Sequence[float], placebo: Sequen
 
     The noise is the larger of the spread of the treated differences and that of the placebo's, so that three seeds
     that happen to agree prove nothing. A claim asks that zero lies outside the interval, that the effect is clear, and
-    that it is beyond anything the placebo did.
+    that it is beyond anything the placebo did; or that all treated runs come out clearly above all that are not.
     """
     from scipy import stats
 

@@ -165,7 +165,7 @@ def _overwritten(module: Module, node: ast.expr) -> Site | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Its twin's second use, where one made alike is used twice; else words: what was meant is for its author to say."""
+    """Its twin's second use, where one made alike is used twice; else words: what was meant its author must say."""
     name = finding.layer or "the layer"
     edits = _in_place_of_twin(source, name) if finding.layer else []
     if edits:
