@@ -106,4 +106,4 @@ def test_accuracy_is_balanced_where_one_class_is_most() -> None:
     metric = shared([*arms.baseline, *arms.treated])
     assert metric is not None and metric.name == "balanced accuracy"
     before, after = (measured(metric, arm[0], arms.reference) for arm in (arms.baseline, arms.treated))
-    assert before < 0.6 < after
+    assert before < 0.4 < 0.5 < after  # four classes

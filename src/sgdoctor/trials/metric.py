@@ -36,7 +36,7 @@ def shared(arms: Sequence[Record]) -> Metric | None:
     if not alive:
         return None
     if all(_balanced(record) is not None for record in alive) and max(map(_majority, alive)) > LOPSIDED:
-        return Metric("balanced accuracy", 0.5)
+        return Metric("balanced accuracy", 1 / max(2, max(map(_classes, alive))))
     if all(_has(record, "of") for record in alive):
         return Metric("accuracy", max(_majority(record) for record in alive))
     if all(_has(record, "spread") for record in alive):
@@ -119,6 +119,12 @@ def _majority(record: Record) -> float:
     found = progress(record)
     shares = found[0].class_shares if found else np.array([])
     return float(shares.max()) if len(shares) else 0.5
+
+
+def _classes(record: Record) -> int:
+    """How many classes the labels have."""
+    found = progress(record)
+    return int((found[0].class_shares > 0).sum()) if found else 0
 
 
 def _skill(record: Record) -> float:
