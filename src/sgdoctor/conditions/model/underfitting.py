@@ -119,6 +119,9 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     title = "make the model wider (a hidden layer of 32 units or more), then deeper"
     parameter, width = finding.subject if isinstance(finding.subject, tuple) else (None, 0)
     found = source.layer(parameter) if isinstance(parameter, str) else None
+    if found is None and not width:  # the model is the layer, and its weight has no other name
+        only = [(module, call) for module in source for call in module.calls("torch.nn.Linear")]
+        found = only[0] if len(only) == 1 else None
     if found is None:
         return [Remedy(title, "advice")]
     module, node = found
