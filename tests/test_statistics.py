@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+import clinic
+from sgdoctor.conditions import catalogue
+from sgdoctor.diagnosis import diagnose
 from sgdoctor.record import Record
-from sgdoctor.trials.judge import Arms, broken, repeats
+from sgdoctor.trials.judge import Arms, broken, judge, repeats
 from sgdoctor.trials.metric import Metric, measured, shared
 from sgdoctor.trials.statistics import compare
 
@@ -20,6 +25,8 @@ from sgdoctor.trials.statistics import compare
         ((0.80, 0.81, 0.79), (0.83, 0.84, 0.82), (0.80, 0.81, 0.79), "helps"),  # real, and not what ails it
         ((0.5, 0.5, 0.5), (0.6, 0.6, 0.6), (0.9, 0.1, 0.5), "no-effect"),  # the placebo does as much
         ((0.2, 0.5, 0.9), (0.4, 0.9, 0.8), (0.2, 0.5, 0.9), "no-effect"),  # one seed loses
+        ((-0.9, 0.3, 0.8), (0.99, 0.99, 0.98), (0.2, 0.85, -0.5), "proven"),  # unstable as it is, and never so good
+        ((-0.9, 0.3, 0.8), (0.99, 0.82, 0.98), (0.2, 0.85, -0.5), "no-effect"),
         ((0.1,), (0.9,), (), "helps"),  # one seed proves nothing
     ],
 )
@@ -78,3 +85,25 @@ def test_a_script_that_does_not_repeat_itself_is_told() -> None:
     base, same, other = run([1.0, 0.5]), run([1.0, 0.5]), run([1.0, 0.6])
     assert repeats(Arms(base, (same,), (other,)))
     assert not repeats(Arms(base, (other,), (same,)))
+
+
+def arms_of(story: str) -> Arms:
+    """The faulty script of a story as it is, and its healthy twin in place of the mended one, over three seeds."""
+    healthy, faulty = (
+        clinic.restore(next(case for case in clinic.cases([f"{story}/{name}"]))) for name in ("healthy", "faulty")
+    )
+    return Arms(faulty, (faulty,) * 3, (healthy,) * 3)
+
+
+def test_a_fault_that_flatters_is_judged_by_its_absence() -> None:
+    arms, condition = arms_of("aliased-state/lake_temperature_folds"), catalogue()["aliased-state"]
+    assert judge(arms, condition, diagnose).verdict == "proven"
+    assert judge(arms, replace(condition, flatters=False), diagnose).verdict == "worse"
+
+
+def test_accuracy_is_balanced_where_one_class_is_most() -> None:
+    arms = arms_of("class-imbalance/star_spectra")
+    metric = shared([*arms.baseline, *arms.treated])
+    assert metric is not None and metric.name == "balanced accuracy"
+    before, after = (measured(metric, arm[0], arms.reference) for arm in (arms.baseline, arms.treated))
+    assert before < 0.4 < 0.5 < after  # four classes

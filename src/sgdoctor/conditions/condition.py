@@ -89,6 +89,7 @@ class Condition:
     `by_exclusion`: it says what is left when nothing else explains a loss that does not fall.
     `by_experiment`: some, or all, of its faulty scripts are shown by an experiment only, not by the run.
     `suspects`: names of the experiments that would decide it for a record, none where there is nothing to decide.
+    `flatters`: the fault makes the figures of a run better than they are, so that they fall when it is mended.
     `in_experiment`: what their outcomes show. Where it answers, that takes the place of what `in_run` answered.
     `in_source`: what the source alone shows, for `check`: certain, or not said. `remedies` takes its findings too.
     """
@@ -106,6 +107,7 @@ class Condition:
     suspects: Callable[[Record, Source], tuple[str, ...]] | None = None
     in_experiment: Callable[[Record, Source, Mapping[str, Outcome]], Answer] | None = None
     in_source: Callable[[Source], Iterator[Finding]] | None = None
+    flatters: bool = False
     page: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:

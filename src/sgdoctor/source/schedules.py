@@ -7,9 +7,9 @@ import math
 
 from .edits import Edit
 from .module import Module, Source
-from .numbers import literal_value, literals
+from .numbers import calls_of, literal_value, literals
 from .rates import append_argument, written
-from .training import function_of, method_calls, move_behind, statement_of
+from .training import function_of, method_calls, move_behind, name_at, statement_of, step_calls
 
 PER_EPOCH = ("StepLR", "MultiStepLR", "ExponentialLR", "ReduceLROnPlateau", "CosineAnnealingLR", "LambdaLR",
              "MultiplicativeLR", "PolynomialLR", "LinearLR")  # fmt: skip
@@ -147,3 +147,42 @@ def milder(source: Source, fall: float, keep: float) -> list[Edit]:
         rounds = math.log(fall) / math.log(known[0].value)
         return [known[0].module.replace(known[0].node, f"{keep ** (1 / max(1.0, rounds)):.4g}")]
     return []
+
+
+def stepped(source: Source, built: tuple[str, int], *, every_batch: bool) -> list[Edit]:
+    """The scheduler built at a line stepped: behind the optimizer's step, or behind the loop over batches around it.
+
+    Nothing where the loop, or the scheduler's name in it, is not plain to see.
+    """
+    places = [place for module in source for place in _places(source, module, every_batch)]
+    if len(places) != 1:
+        return []
+    module, target = places[0]
+    name = name_at(source, *built, module, target)
+    return [module.insert_after(target, f"{name}.step()")] if name is not None else []
+
+
+def _places(source: Source, module: Module, every_batch: bool) -> list[tuple[Module, ast.stmt]]:
+    """Behind which statements a step belongs, for each loop with a backward."""
+    found: dict[int, tuple[Module, ast.stmt]] = {}
+    for backward in method_calls(module, module.tree, "backward"):
+        loop = module.enclosing(backward, ast.For, ast.While)
+        function = function_of(module, backward)
+        if not isinstance(loop, (ast.For, ast.While)) or function_of(module, loop) is not function:
+            return []
+        steps = [statement_of(module, call) for call, _ in step_calls(module, loop)]
+        last = steps[-1] if steps else None
+        outer = module.enclosing(loop, ast.For, ast.While)
+        callers = list(calls_of(source, module, function)) if function is not None else []
+        if last is None:
+            return []
+        if every_batch or (outer is None and not callers):
+            found[id(last)] = (module, last)
+        elif outer is not None and function_of(module, outer) is function:
+            found[id(loop)] = (module, loop)
+        for caller, call in callers if outer is None and not every_batch else ():
+            statement = statement_of(caller, call)
+            if statement is None or caller.enclosing(call, ast.For, ast.While) is None:
+                return []
+            found[id(statement)] = (caller, statement)
+    return list(found.values())

@@ -160,9 +160,12 @@ def _absent(
     after = [_ids(diagnosis(record)) for record in arms.treated]
     if not all(condition.id in ids for ids in before) or any(condition.id in ids for ids in after):
         return None
+    if condition.flatters:  # what the fault hid, how little there is to learn, is no harm of the change
+        after = [_ids(diagnosis(record), learnt=False) for record in arms.treated]
     if any(new - old for old, new in zip(before, after)) or any(broken(record) for record in arms.treated):
         return None
-    if found is not None and found.verdict == "worse" and (found.effect or 0.0) < -WORSE:
+    worse = found is not None and found.verdict == "worse" and (found.effect or 0.0) < -WORSE
+    if worse and not condition.flatters:
         return None
     reason = f"{condition.id} holds under each of {len(before)} seeds before, and under none after"
     if found is not None:
@@ -170,8 +173,10 @@ def _absent(
     return _certain(arms, "proven", reason, f"{condition.id} is gone")
 
 
-def _ids(diagnosis: Diagnosis) -> set[str]:
-    return {placed.condition.id for placed in diagnosis.findings if placed.severity != "info"}
+def _ids(diagnosis: Diagnosis, learnt: bool = True) -> set[str]:
+    """The conditions that are named; `learnt`: those that are judged by learning as well."""
+    found = [placed.condition for placed in diagnosis.findings if placed.severity != "info"]
+    return {each.id for each in found if learnt or each.by_invariant}
 
 
 def _certain(arms: Arms, verdict: str, reason: str, metric: str) -> Proof:

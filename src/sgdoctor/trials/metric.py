@@ -9,10 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..record import Record, progress
+from ..record.feeds import labels
 from ..record.record import Rows
 
+LOPSIDED = 0.8  # share of one class: beyond it accuracy says little but how often that class is said
 LATE = 0.25  # share of the scored calls, from the end, that count as the end of a run
 WORST = -1.0  # an R2 below it is not worse: a diverged run would drown all others
+MIN_LOOKS = 4  # at the labels: fewer hold too little of a rare class
 CURVE_POINTS = 60
 
 
@@ -25,10 +28,15 @@ class Metric:
 
 
 def shared(arms: Sequence[Record]) -> Metric | None:
-    """The metric that all these runs can be judged by: accuracy, then R2, then the same loss; None where none is."""
+    """The metric that all these runs can be judged by: accuracy, then R2, then the same loss; None where none is.
+
+    Where one class is most of the labels, accuracy is the mean over the classes.
+    """
     alive = [record for record in arms if record.objectives]
     if not alive:
         return None
+    if all(_balanced(record) is not None for record in alive) and max(map(_majority, alive)) > LOPSIDED:
+        return Metric("balanced accuracy", 1 / max(2, max(map(_classes, alive))))
     if all(_has(record, "of") for record in alive):
         return Metric("accuracy", max(_majority(record) for record in alive))
     if all(_has(record, "spread") for record in alive):
@@ -46,7 +54,9 @@ def measured(metric: Metric, record: Record, reference: float) -> float:
     tail = values[-max(1, len(values) // 10) :]
     if not len(values) or not np.isfinite(tail).all():
         return metric.chance
-    if metric.name == "accuracy":
+    if metric.name == "balanced accuracy":
+        found: float | None = _balanced(record)
+    elif metric.name == "accuracy":
         found = _accuracy(record)
     elif metric.name == "R2":
         found = _explained(record)
@@ -82,6 +92,20 @@ def _accuracy(record: Record) -> float | None:
     return float(np.nansum(right)) / total if total else None
 
 
+def _balanced(record: Record) -> float | None:
+    """The mean of the classes' recalls over the last labels that were looked at; None where no classes were seen."""
+    found = labels(record, graded=True)
+    entry = record.objectives[0] if record.objectives else None
+    sites = {record.calls.get(call, {}).get("site") for call in entry.calls} if entry is not None else set()
+    rows = next((found[site] for site in found if site in sites and len(found[site]) >= MIN_LOOKS), None)
+    if rows is None:
+        return None
+    late = rows.late()
+    counts, hits = late.counts.sum(0), late.hits.sum(0)
+    seen = counts > 0
+    return float((hits[seen] / counts[seen]).mean()) if int(seen.sum()) >= 2 else None
+
+
 def _explained(record: Record) -> float | None:
     rows = _late(record)
     error, spread = rows.column("error"), rows.column("spread")
@@ -95,6 +119,12 @@ def _majority(record: Record) -> float:
     found = progress(record)
     shares = found[0].class_shares if found else np.array([])
     return float(shares.max()) if len(shares) else 0.5
+
+
+def _classes(record: Record) -> int:
+    """How many classes the labels have."""
+    found = progress(record)
+    return int((found[0].class_shares > 0).sum()) if found else 0
 
 
 def _skill(record: Record) -> float:

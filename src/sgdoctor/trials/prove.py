@@ -139,28 +139,43 @@ class Proving:
 
     def _experiments(self, engine: Engine, found: Diagnosis) -> Diagnosis:
         """The diagnosis once more, with what experiments show that decide between what is left."""
-        record = found.record
-        named = experiments()
-        wanted = [named[name] for name in suspicions(record, select=self.select, ignore=self.ignore) if name in named]
+        names = suspicions(found.record, select=self.select, ignore=self.ignore)
+        try:
+            outcomes = self._outcomes(engine, found.record, names)
+        except OutOfTime:
+            return found
+        for name, outcome in outcomes.items():
+            self.watch.say(f"{experiments()[name].question} {outcome.answer}")
+        if not outcomes:
+            return found
+        return diagnose(found.record, select=self.select, ignore=self.ignore, outcomes=outcomes)
+
+    def _outcomes(
+        self,
+        engine: Engine,
+        record: Record,
+        names: Iterable[str],
+        sources: Mapping[str, str] | None = None,
+        seed: int = 0,
+    ) -> dict[str, Outcome]:
+        """What experiments with these names answer of the script, or of its changed form. Raises OutOfTime."""
+        known = experiments()
+        wanted = [known[name] for name in names if name in known]
         plan = {
-            (experiment.name, arm): replace(self.trial(experiment.name), intervention=change)
+            (experiment.name, arm): replace(self.trial(experiment.name, sources, seed), intervention=change)
             for experiment in wanted
             for arm, change in experiment.arms(record).items()
         }
         if not plan:
-            return found
+            return {}
         self.watch.stage("experiments: " + ", ".join(dict.fromkeys(name for name, _ in plan)), len(plan))
-        try:
-            results = self._run(engine, list(plan.values()))
-        except OutOfTime:
-            return found
+        results = self._run(engine, list(plan.values()))
         outcomes = {}
         for experiment in wanted:
             arms = {arm: r.record for (name, arm), r in zip(plan, results) if name == experiment.name}
             if arms:
                 outcomes[experiment.name] = experiment.judge(record, arms)
-                self.watch.say(f"{experiment.question} {outcomes[experiment.name].answer}")
-        return diagnose(record, select=self.select, ignore=self.ignore, outcomes=outcomes)
+        return outcomes
 
     # -- trials ----------------------------------------------------------------------------------------------
 
@@ -258,7 +273,7 @@ class Proving:
                 id(c.offer): Proof("not-testable", text, "none", steps=arms.steps, seeds=self.seeds) for c in chosen
             }
         if len(chosen) == 1:
-            return {id(chosen[0].offer): self._controlled(engine, arms, chosen[0])}
+            return {id(chosen[0].offer): self._controlled(engine, found, arms, chosen[0])}
         proofs = {}
         for candidate in chosen:
             rest = [other for other in chosen if other is not candidate]
@@ -271,9 +286,12 @@ class Proving:
             )
         return proofs
 
-    def _controlled(self, engine: Engine, arms: Arms, candidate: Candidate) -> Proof:
+    def _controlled(self, engine: Engine, found: Diagnosis, arms: Arms, candidate: Candidate) -> Proof:
         """The proof of one change; against a matched rate as well, where it is the curve that proves it."""
         proof = judge(arms, candidate.placed.condition, self.diagnosis)
+        if proof.verdict != "proven" and candidate.placed.condition.by_experiment:
+            diagnoses = self._experimented(engine, found, arms, candidate)
+            proof = judge(arms, candidate.placed.condition, lambda record: diagnoses.get(id(record), found))
         factor = matching_factor(arms)
         if proof.verdict != "proven" or factor is None or candidate.placed.condition.by_invariant:
             return proof
@@ -281,6 +299,17 @@ class Proving:
         change = {"name": "lr", "factor": factor}
         trials = [replace(self.trial("matched", seed=seed), intervention=change) for seed in range(self.seeds)]
         return controlled(proof, arms, tuple(result.record for result in self._run(engine, trials)), factor)
+
+    def _experimented(self, engine: Engine, found: Diagnosis, arms: Arms, candidate: Candidate) -> dict[int, Diagnosis]:
+        """What each run of both arms shows with the experiment that named the fault made again."""
+        names = [o.name for o in found.experiments if o.name in experiments()]
+        sources = self._together(found, [candidate])
+        diagnoses = {}
+        for records, changed in ((arms.baseline, None), (arms.treated, sources)):
+            for seed, record in enumerate(records):
+                outcomes = self._outcomes(engine, record, names, changed, seed)
+                diagnoses[id(record)] = diagnose(record, select=self.select, ignore=self.ignore, outcomes=outcomes)
+        return diagnoses
 
     # -- the answer ------------------------------------------------------------------------------------------
 

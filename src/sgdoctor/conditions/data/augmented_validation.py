@@ -34,6 +34,7 @@ from __future__ import annotations
 from ...record import Record, Site
 from ...record.feeds import Loader, loaders
 from ...source import Source
+from ...source.augmentation import without_augmentation
 from ...source.loading import loader_call
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of
@@ -66,7 +67,8 @@ def in_run(
         text = (
             f"the first batch of the evaluation had the same labels in {len(same) + 1} passes, and other inputs in each"
         )
-        yield Finding(_site(source, group[0]), (Evidence(text, "loader_batches", float(len(other)), 0.0),), 0.9)
+        evidence = (Evidence(text, "loader_batches", float(len(other)), 0.0),)
+        yield Finding(_site(source, group[0]), evidence, 0.9, subject=group[0].site)
         return
 
 
@@ -82,7 +84,10 @@ def _site(source: Source, loader: Loader) -> Site | None:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A data set of its own."""
     title = "give the validation a data set of its own, without the random transform, over the same indices"
-    return [Remedy(title, "changes-training")]
+    at = finding.subject if isinstance(finding.subject, Site) else None
+    loader = loader_call(source, at.file, at.line) if at is not None else None
+    edits = without_augmentation(source, loader) if loader is not None else []
+    return [Remedy(title, "changes-training", tuple(edits))]
 
 
 CONDITION = Condition(

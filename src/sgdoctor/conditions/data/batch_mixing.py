@@ -37,7 +37,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from ...record import Progress, Record, Site
-from ...source import Module, Source
+from ...source import Edit, Module, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import judged, loss_site, site_at
 
@@ -201,11 +201,46 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             text = module.segment(node).rstrip()
             edit = module.replace(node, text[:-1].rstrip().rstrip(",") + ", batch_first=True)")
             return [Remedy("tell the layer that the batch comes first: batch_first=True", "changes-training", (edit,))]
+        edit_of_cut = _swapped(module, node) if name.rpartition(".")[2] in CUTS else None
+        if edit_of_cut is not None:
+            title = "swap the axes: transpose(0, 1); view and reshape re-cut memory across samples"
+            return [Remedy(title, "changes-training", (edit_of_cut,))]
         if "softmax" in name.lower() and isinstance(_axis(module, node), int):
             old = next((k.value for k in node.keywords if k.arg == "dim"), node.args[-1] if node.args else None)
             if old is not None:
                 return [Remedy("sum over the classes: dim=-1", "changes-training", (module.replace(old, "-1"),))]
     return [Remedy("move axes with permute or transpose; view and reshape re-cut memory across samples", "advice")]
+
+
+def _swapped(module: Module, call: ast.Call) -> Edit | None:
+    """`h.view(steps, batch, -1)`, with the batch from the first length of a tensor: the axes swapped instead."""
+    function = module.enclosing(call, ast.FunctionDef)
+    if function is None or len(call.args) != 3 or call.keywords or not isinstance(call.func, ast.Attribute):
+        return None
+    if _is_first_length(module, function, call.args[0]) or not _is_first_length(module, function, call.args[1]):
+        return None
+    if not isinstance(call.args[2], ast.UnaryOp) and not isinstance(call.args[2], (ast.Name, ast.Attribute)):
+        return None
+    return module.replace(call, f"{module.segment(call.func.value)}.transpose(0, 1)")
+
+
+def _is_first_length(module: Module, function: ast.AST, node: ast.expr) -> bool:
+    """Whether an expression is `x.shape[0]`, `x.size(0)`, or a name that is given it."""
+    if isinstance(node, ast.Name):
+        for each in ast.walk(function):
+            target = each.targets[0] if isinstance(each, ast.Assign) else None
+            if isinstance(target, ast.Name) and target.id == node.id and isinstance(each, ast.Assign):
+                return _is_first_length(module, function, each.value)
+            if (
+                isinstance(target, ast.Tuple)
+                and isinstance(each, ast.Assign)
+                and module.segment(each.value).endswith((".shape", ".size()"))
+            ):
+                first = target.elts[0]
+                if isinstance(first, ast.Name) and first.id == node.id:
+                    return True
+        return False
+    return module.segment(node).replace(" ", "").endswith((".shape[0]", ".size(0)"))
 
 
 CONDITION = Condition(

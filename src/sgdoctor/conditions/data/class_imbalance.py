@@ -38,18 +38,29 @@ or a `WeightedRandomSampler` over the training samples. The outputs are then no 
 from __future__ import annotations
 
 import ast
+from typing import NamedTuple
 
 import numpy as np
 
 from ...record import Progress, Record, Site
 from ...record.feeds import Labels, labels
-from ...source import Source
+from ...source import Edit, Source
 from ...source.loading import made_constant
 from ...source.loss import trails
+from ...source.rates import append_argument
+from ...source.spelling import spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import judged, loss_site, site_at, standing
 
 MAKERS = ("torch.nn.CrossEntropyLoss", "torch.nn.BCEWithLogitsLoss", "torch.nn.BCELoss", "torch.nn.NLLLoss")
+
+
+class Imbalance(NamedTuple):
+    """What the weights follow from: the loss, how often each class came, where the outputs are."""
+
+    function: str
+    counts: tuple[int, ...]
+    device: str
 
 
 def in_run(
@@ -95,9 +106,20 @@ def in_run(
                 ),
             ),
             0.85,
-            subject=str(call.get("fn")),
+            subject=Imbalance(str(call.get("fn")), _counts(rows, shape), _device(record, entry)),
         )
         return
+
+
+def _counts(rows: Labels, shape: list[int]) -> tuple[int, ...]:
+    """How often each class came; none where the outputs are not as many as the classes that were seen."""
+    counts = tuple(int(count) for count in rows.counts.sum(0))
+    return counts if len(counts) == 2 or shape[1:] == [len(counts)] else ()
+
+
+def _device(record: Record, entry: Progress) -> str:
+    known = [record.parameters[n].device for n in entry.objective.leaves if n in record.parameters]
+    return known[0] if known else ""
 
 
 def _says(entry: Progress, min_gap: float) -> bool:
@@ -142,21 +164,31 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A weight by class, or a sampler."""
     title = "weigh the classes by one over their frequency: weight=... of CrossEntropyLoss, pos_weight=... for BCE"
     sampler = "or draw them evenly: DataLoader(..., sampler=WeightedRandomSampler(weight_of_each_sample, len(data)))"
-    module = source.module(finding.site.file) if finding.site else None
-    statement = module.statement_at(finding.site.line) if module is not None and finding.site is not None else None
-    edits = []
-    figures = finding.evidence[0].text.split()
-    # Two classes: the odds of the training labels are the weight of the positive one.
-    if module is not None and statement is not None and finding.subject == "binary_cross_entropy_with_logits":
-        shares = [float(word.rstrip("%")) for word in figures if word.endswith("%")]
-        torch = next((name for name, path in module.names.items() if path == "torch"), None)
-        for node in ast.walk(statement):
-            if not isinstance(node, ast.Call) or module.dotted(node.func) not in MAKERS or node.args or node.keywords:
-                continue
-            if torch and len(shares) == 2 and figures[1] == "1" and shares[0] > 0:
-                text = f"{module.segment(node.func)}(pos_weight={torch}.tensor({shares[1] / shares[0]:.1f}))"
-                edits.append(module.replace(node, text))
+    edits = _weighted(finding, source, finding.subject) if isinstance(finding.subject, Imbalance) else []
     return [Remedy(title, "changes-training", tuple(edits)), Remedy(sampler, "advice")]
+
+
+def _weighted(finding: Finding, source: Source, imbalance: Imbalance) -> list[Edit]:
+    """The weight of each class as one more argument of the loss, at its constructor or its call."""
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    torch = spelled(module, "torch") if module is not None else None
+    counts = imbalance.counts
+    if module is None or site is None or torch is None or not all(counts) or not counts:
+        return []
+    if imbalance.function == "binary_cross_entropy_with_logits" and len(counts) == 2:
+        name, values = "pos_weight", f"{counts[0] / counts[1]:.3g}"
+    elif imbalance.function in ("cross_entropy", "nll_loss"):
+        name, values = "weight", f"[{', '.join(f'{sum(counts) / (len(counts) * count):.3g}' for count in counts)}]"
+    else:
+        return []
+    device = f', device="{imbalance.device}"' if imbalance.device not in ("", "cpu") else ""
+    for node in module.calls(*MAKERS, *(f"torch.nn.functional.{imbalance.function}",)):
+        made = module.dotted(node.func) in MAKERS
+        spread = any(isinstance(arg, ast.Starred) for arg in node.args) or any(k.arg is None for k in node.keywords)
+        if node.lineno == site.line and not spread and len(node.args) == (0 if made else 2):
+            return [append_argument(module, node, f"{name}={torch}.tensor({values}{device})")]
+    return []
 
 
 CONDITION = Condition(

@@ -36,6 +36,7 @@ from ...record import Record, Row, Site
 from ...record.feeds import Loader, loaders
 from ...source import Module, Source
 from ...source.loading import loader_call
+from ...source.preparation import SPLIT, changed_behind_split, fitted_behind_split
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of
 
@@ -142,7 +143,14 @@ def _learns(module: Module, node: ast.expr) -> bool:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Split first."""
-    return [Remedy("split first; then fit, oversample and select on the training part only", "changes-training")]
+    title = "split first; then fit, oversample and select on the training part only"
+    module = source.module(finding.site.file) if finding.site is not None else None
+    statement = module.statement_at(finding.site.line) if module is not None and finding.site is not None else None
+    if module is None or statement is None:
+        return [Remedy(title, "changes-training")]
+    splits = next(module.calls(SPLIT, within=statement), None) is not None
+    edits = changed_behind_split(module, statement) if splits else fitted_behind_split(module, statement.lineno)
+    return [Remedy(title, "changes-training", tuple(edits))]
 
 
 CONDITION = Condition(
@@ -151,4 +159,5 @@ CONDITION = Condition(
     needs=("loader_overlap", "loader_feeds", "loaders"),
     in_run=in_run,
     remedies=remedies,
+    flatters=True,
 )

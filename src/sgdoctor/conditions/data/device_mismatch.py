@@ -40,7 +40,7 @@ import ast
 import re
 
 from ...record import Record, Row, Site
-from ...source import Source
+from ...source import Edit, Source
 from ...source.loss import trails
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
@@ -116,9 +116,22 @@ def _site(source: Source, crashed: Site | None, text: str) -> Site | None:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Bring them together."""
     if "meta" in str(finding.subject):
-        title = "give the model its memory before it is used: model.to_empty(device=...), then load or initialise it"
-        return [Remedy(title, "changes-training")]
+        title = (
+            "build the model where it has memory; or model.to_empty(device=...) before use, then load or initialise it"
+        )
+        return [Remedy(title, "changes-training", tuple(_real(finding, source)))]
     return [Remedy("move both to one device: model.to(device) once, x = x.to(device) for each batch", "safe")]
+
+
+def _real(finding: Finding, source: Source) -> list[Edit]:
+    """The device "meta" at the line, which has no memory, written as the one that every machine has."""
+    module = source.module(finding.site.file) if finding.site is not None else None
+    return [
+        module.replace(node, '"cpu"')
+        for node in (ast.walk(module.tree) if module is not None else ())
+        if module is not None and finding.site is not None
+        if isinstance(node, ast.Constant) and node.value == "meta" and node.lineno == finding.site.line
+    ]
 
 
 CONDITION = Condition(

@@ -38,8 +38,11 @@ from __future__ import annotations
 import ast
 
 from ...record import Record
-from ...source import Module, Source
-from ...source.loading import keyword, loader_calls
+from ...source import Edit, Module, Source
+from ...source.blocks import indentation
+from ...source.loading import is_true, keyword, loader_calls
+from ...source.rates import append_argument
+from ...source.spelling import free_name, spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
 
@@ -73,7 +76,9 @@ def in_run(record: Record, source: Source) -> Answer:
                 f"`self.{name}` is copied with its state into each of {workers} workers, at each of {passes} passes: "
                 "all of them draw the same numbers"
             )
-            yield Finding(site_at(module, made), (Evidence(text, "loaders", float(workers), 0.0),), 0.92)
+            evidence = (Evidence(text, "loaders", float(workers), 0.0),)
+            subject = (module.file, owner.name, str(most.get("dataset")))
+            yield Finding(site_at(module, made), evidence, 0.92, subject=subject)
             return
 
 
@@ -107,9 +112,51 @@ def _draws(method: ast.FunctionDef, name: str) -> bool:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Seed the copy of each worker."""
+    """A function that seeds the copy of each worker, handed to the loaders."""
     title = "seed the copy in each worker: worker_init_fn, or draw with torch.rand, which torch seeds by worker"
-    return [Remedy(title, "changes-training")]
+    edits = _seeded(source, *finding.subject) if isinstance(finding.subject, tuple) else []
+    return [Remedy(title, "changes-training", tuple(edits))]
+
+
+def _seeded(source: Source, file: str, owner_name: str, dataset: str) -> list[Edit]:
+    """worker_init_fn of every loader with workers over the data set, behind its class."""
+    module = source.module(file)
+    torch = spelled(module, "torch") if module is not None else None
+    classes = [n for n in ast.walk(module.tree) if isinstance(n, ast.ClassDef)] if module is not None else []
+    owner = next((node for node in classes if node.name == owner_name), None)
+    found = _generator(module, owner) if module is not None and owner is not None else None
+    if module is None or owner is None or found is None or torch is None or dataset not in (owner_name, "Subset"):
+        return []
+    again = _again(module, found[0], torch)
+    calls = [
+        point.node
+        for point in loader_calls(source)
+        if isinstance(point.node, ast.Call) and is_true(keyword(point.node, "num_workers"))
+    ]
+    if again is None or not calls or any(point not in ast.walk(module.tree) for point in calls):
+        return []
+    name = free_name(module.tree, "seed_worker")
+    held = "dataset.dataset" if dataset == "Subset" else "dataset"
+    body = f"{torch}.utils.data.get_worker_info().{held}.{found[1]} = {again}"
+    text = f"\n\ndef {name}(worker_id):\n{indentation(module)}{body}"
+    edits = [module.insert_after(owner, text)] if not module.indent(owner.lineno) else []
+    return [*edits, *(append_argument(module, call, f"worker_init_fn={name}") for call in calls)] if edits else []
+
+
+def _again(module: Module, made: ast.stmt, torch: str) -> str | None:
+    """The generator as the statement makes it, with the seed that torch gave the worker."""
+    seed = f"{torch}.initial_seed()"
+    for node in ast.walk(made):
+        name = module.dotted(node.func) if isinstance(node, ast.Call) else ""
+        if isinstance(node, ast.Call) and name in GENERATORS:
+            text = module.segment(node.func)
+            return {
+                "numpy.random.default_rng": f"{text}({seed})",
+                "numpy.random.RandomState": f"{text}({seed} % 2**32)",
+                "random.Random": f"{text}({seed})",
+                "torch.Generator": f"{text}().manual_seed({seed})",
+            }.get(name)
+    return None
 
 
 CONDITION = Condition(

@@ -38,11 +38,15 @@ import numpy as np
 
 from ...record import Record, Row, Site
 from ...record.record import Column, number, numbers
-from ...source import Module, Source
+from ...source import Edit, Module, Source
 from ...source.flow import Trail
 from ...source.loading import loader_calls, model_inputs, origin
+from ...source.loss import CONVERSIONS
+from ...source.preparation import computed_alike, transformed_alike
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of
+
+NEAR = 3  # points of a trail: the call of a loss, of the model, its argument
 
 
 def in_run(
@@ -67,9 +71,9 @@ def in_run(
             continue
         row, text, value = said
         site = record.site(row.get("site"))
-        yield Finding(
-            _site(source, site, record.site(before[0].get("site"))), (Evidence(text, "model_inputs", value, 1.0),), 0.9
-        )
+        trained_at = record.site(before[0].get("site"))
+        place, evidence = _site(source, site, trained_at), (Evidence(text, "model_inputs", value, 1.0),)
+        yield Finding(place, evidence, 0.9, subject=(site, trained_at))
         return
     yield from _fitted_twice(source)
 
@@ -210,7 +214,29 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     if module is not None and isinstance(func, ast.Attribute):
         edit = module.replace(func, f"{module.segment(func.value)}.transform")
         return [Remedy("use the scaler that was fitted to the training data", "changes-training", (edit,))]
-    return [Remedy("send the evaluation data through what the training data went through", "changes-training")]
+    title = "send the evaluation data through what the training data went through"
+    held, trained = func if isinstance(func, tuple) else (None, None)
+    if held is None or trained is None:
+        return [Remedy(title, "changes-training")]
+    return [Remedy(title, "changes-training", tuple(_alike_edits(source, finding.site, held, trained)))]
+
+
+def _alike_edits(source: Source, site: Site | None, held: Site, trained: Site) -> list[Edit]:
+    inputs = model_inputs(source, held.file, held.line)
+    module = source.module(site.file) if site is not None else None
+    if held == trained or module is not None:
+        calls = module.calls("?.tensor", *(f"torch.{n}" for n in CONVERSIONS)) if module is not None else ()
+        at = [call for call in calls if site is not None and call.lineno == site.line and call.args]
+        trails = [Trail(source).of(module, call.args[0]) for call in at if module is not None]
+        for trail in [*trails, inputs]:
+            edits = transformed_alike(source, trail)
+            if edits:
+                return edits
+    before = model_inputs(source, trained.file, trained.line)
+    if held == trained:
+        return []
+    pairs = ((one, other) for one in before[:NEAR] for other in inputs[:NEAR])
+    return next((edits for one, other in pairs if (edits := computed_alike(one, other))), [])
 
 
 CONDITION = Condition(

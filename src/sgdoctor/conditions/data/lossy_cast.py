@@ -35,7 +35,7 @@ import ast
 
 from ...record import Progress, Record
 from ...record.inputs import doors
-from ...source import Module, Source
+from ...source import Edit, Module, Source
 from ...source.flow import Point
 from ...source.loss import trails
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
@@ -183,18 +183,39 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     module = source.module(finding.site.file) if finding.site else None
     for node in ast.walk(module.tree) if module is not None else ():
         if isinstance(node, ast.Call) and (node.lineno, node.col_offset) == finding.subject and module is not None:
-            edit = None
-            if isinstance(node.func, ast.Attribute) and not node.args and node.func.attr in (*INTEGER_METHODS, "half"):
-                edit = module.replace(node, f"{module.segment(node.func.value)}.float()")
-            for kind in [*node.args, *[each.value for each in node.keywords if each.arg == "dtype"]]:
-                name = _names(kind)
-                if name in (*INTEGERS, "float16") and isinstance(kind, ast.Attribute):
-                    edit = module.replace(kind, f"{module.segment(kind.value)}.float32")
-                elif name == "int" and isinstance(kind, ast.Name):
-                    edit = module.replace(kind, "float")
+            edit = _whole(module, node)
             if edit is not None:
-                return [Remedy(title, "changes-training", (edit,))]
+                again = [e for twin in _twins(module, node) if (e := _whole(module, twin)) is not None]
+                return [Remedy(title, "changes-training", (edit, *again))]
     return [Remedy(title, "advice")]
+
+
+def _twins(module: Module, cast: ast.Call) -> list[ast.Call]:
+    """The same cast of the same preparation: of `scale(x_test)` where `scale(x_train)` is cast."""
+
+    def shape(call: ast.Call) -> str:
+        inner = call.func.value if isinstance(call.func, ast.Attribute) and not call.args else (call.args or [call])[0]
+        text = module.segment(inner.func) if isinstance(inner, ast.Call) else ""
+        rest = [module.segment(each) for each in [*call.args[1:], *call.keywords]]
+        method = call.func.attr if isinstance(call.func, ast.Attribute) else module.segment(call.func)
+        return f"{text} {method} {rest}" if text else ""
+
+    calls = [n for n in ast.walk(module.tree) if isinstance(n, ast.Call) and n is not cast]
+    return [call for call in calls if shape(cast) and shape(call) == shape(cast)]
+
+
+def _whole(module: Module, node: ast.Call) -> Edit | None:
+    """The cast to an integer as one to a float."""
+    if isinstance(node.func, ast.Attribute) and not node.args and node.func.attr in (*INTEGER_METHODS, "half"):
+        outer = module.parents.get(node)
+        floats = isinstance(outer, ast.Attribute) and outer.attr == "float"  # `.long().float()`
+        return module.replace(node, module.segment(node.func.value) + ("" if floats else ".float()"))
+    for kind in [*node.args, *[each.value for each in node.keywords if each.arg == "dtype"]]:
+        if _names(kind) in (*INTEGERS, "float16") and isinstance(kind, ast.Attribute):
+            return module.replace(kind, f"{module.segment(kind.value)}.float32")
+        if _names(kind) == "int" and isinstance(kind, ast.Name):
+            return module.replace(kind, "float")
+    return None
 
 
 CONDITION = Condition(

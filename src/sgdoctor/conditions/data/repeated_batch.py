@@ -239,5 +239,6 @@ CONDITION = Condition(
     needs=("loader_batches", "loader_feeds", "loaders", "loss_values", "features", "objective", "label_recall"),
     in_run=in_run,
     remedies=remedies,
+    flatters=True,
     explains=("overfitting", "class-imbalance", "constant-lr-plateau"),
 )

@@ -100,6 +100,9 @@ def _fault(rows: Rows, tolerance: float) -> tuple[str, str] | None:
 
 
 def _kind(figures: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]], name: str, tolerance: float) -> str:
+    # Once weights are NaN an argument says nothing of what it was meant to be.
+    known = np.isfinite(figures[f"{name}_min"]) & np.isfinite(figures[f"{name}_max"])
+    figures = {key: column[known] for key, column in figures.items() if key.startswith(name) and known.any()} or figures
     low, high = figures[f"{name}_min"], figures[f"{name}_max"]
     sums = np.concatenate([figures[f"{name}_sum_min"], figures[f"{name}_sum_max"]])
     logs = np.concatenate([figures[f"{name}_lse_min"], figures[f"{name}_lse_max"]])

@@ -145,7 +145,11 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     else:
         title = "shift the targets once only: in the data set or before the loss, not in both"
     found = loss_call(source, site.file, site.line) if site is not None else None
-    edits = _unshifted(found) if found is not None and shift == 2 else ()
+    edits: list[Edit] = []
+    if found is not None and shift == 2:
+        edits = _unshifted(found)
+    elif found is not None and shift == 0:
+        edits = _next(source, found) or _cut(found)
     return [Remedy(title, "safe", tuple(edits))]
 
 
@@ -162,12 +166,45 @@ def _unshifted(found: tuple[Module, ast.Call]) -> list[Edit]:
     return edits
 
 
+def _next(source: Source, found: tuple[Module, ast.Call]) -> list[Edit]:
+    """`ids[:, :-1], ids[:, :-1]`: the cut of the targets begins one later, where the inputs are cut the same way."""
+    target = argument(found[1], 1, "target")
+    for point in Trail(source).of(found[0], target) if target is not None else ():
+        node, module = point.node, point.module
+        if not isinstance(node, ast.Subscript):
+            continue
+        scope = module.enclosing(node, ast.FunctionDef, ast.Module) or module.tree
+        same = [
+            n for n in ast.walk(scope) if isinstance(n, ast.Subscript) and module.segment(n) == module.segment(node)
+        ]
+        last = node.slice.elts[-1] if isinstance(node.slice, ast.Tuple) else node.slice
+        if isinstance(last, ast.Slice) and len(same) == 2 and module.segment(last) == ":-1":
+            return [module.replace(last, "1:")]
+    return []
+
+
+def _cut(found: tuple[Module, ast.Call]) -> list[Edit]:
+    """`criterion(logits.view(-1, n), ids.view(-1))`: the last place of the one and the first of the other cut off."""
+    module, call = found
+    edits: list[Edit] = []
+    for part, cut in ((argument(call, 0, "input"), ":-1"), (argument(call, 1, "target"), "1:")):
+        method = part.func if isinstance(part, ast.Call) else None
+        if not isinstance(method, ast.Attribute) or method.attr not in ("view", "reshape", "flatten"):
+            return []
+        if not isinstance(method.value, (ast.Name, ast.Attribute)):
+            return []
+        name = "reshape" if method.attr == "view" else method.attr
+        edits.append(module.replace(method, f"{module.segment(method.value)}[:, {cut}].{name}"))
+    return edits
+
+
 CONDITION = Condition(
     "label-shift",
     "error",
     needs=("sequences", "loss_calls", "objective"),
     in_run=in_run,
     remedies=remedies,
+    flatters=True,
     structural=True,
     explains=("uninformative-labels", "target-leak"),
 )

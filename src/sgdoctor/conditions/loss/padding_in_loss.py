@@ -171,5 +171,6 @@ CONDITION = Condition(
     needs=("loss_calls", "label_counts", "sequences", "features"),
     in_run=in_run,
     remedies=remedies,
+    flatters=True,
     explains=("class-imbalance",),
 )

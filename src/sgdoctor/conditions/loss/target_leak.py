@@ -41,7 +41,11 @@ import numpy as np
 
 from ...record import Record, Row, Rows, Site
 from ...record.record import numbers
-from ...source import Module, Source
+from ...source import Edit, Module, Source
+from ...source.causal import masked_attention, masked_softmax, padded_left
+from ...source.loss import argument
+from ...source.numbers import literals
+from ...source.spelling import without_entry
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import layer_site, site_at
 
@@ -195,9 +199,14 @@ def _column(
             site or record.site(call.get("site")),
             (Evidence(text, "copied_columns", float(alike[:, 0].min()), 1.0), *_standing(record, rows)),
             0.9,
-            subject=(column, tuple(shape)),
+            subject=(column, tuple(shape), _name(record, rows[0].get("param"))),
         )
         return
+
+
+def _name(record: Record, parameter: object) -> str | None:
+    known = record.parameters.get(parameter) if isinstance(parameter, int) else None
+    return None if known is None else known.name
 
 
 def _features(source: Source, row: Row) -> Site | None:
@@ -212,21 +221,64 @@ def _features(source: Source, row: Row) -> Site | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """A mask, or the column dropped."""
-    if finding.subject is not None:
-        return [Remedy("drop the column that holds the target from the features", "changes-training")]
-    title = "mask later places: is_causal=True, or a square subsequent mask"
+    """A mask, padding in front only, or the column dropped."""
     site = finding.site
     module = source.module(site.file) if site is not None else None
-    for call in module.calls("torch.nn.functional.scaled_dot_product_attention") if module is not None else ():
-        if site is not None and module is not None and call.lineno == site.line and not _masked(call):
+    if isinstance(finding.subject, tuple):
+        edits = _dropped(source, module, site.line, *finding.subject) if module is not None and site is not None else []
+        return [Remedy("drop the column that holds the target from the features", "changes-training", tuple(edits))]
+    title = "mask later places: is_causal=True, or a square subsequent mask"
+    calls = [n for n in ast.walk(module.tree) if isinstance(n, ast.Call)] if module is not None else []
+    for call in calls:
+        if module is None or site is None or call.lineno != site.line:
+            continue
+        name = module.dotted(call.func)
+        leaf = name.rpartition(".")[2]
+        if leaf in ("GRU", "LSTM", "RNN"):
+            return [Remedy("run the recurrent layer forward only (and halve what comes after)", "changes-training")]
+        if leaf == "Conv1d":
+            title = "pad in front only: a convolution that is cut to the length of its input sees no later place"
+            return [Remedy(title, "changes-training", tuple(padded_left(source)))]
+        if name == "torch.nn.functional.scaled_dot_product_attention" and not _masked(call):
             text = module.segment(call)[:-1].rstrip().rstrip(",") + ", is_causal=True)"
             return [Remedy(title, "changes-training", (module.replace(call, text),))]
-    for call in module.calls("torch.nn.GRU", "torch.nn.LSTM", "torch.nn.RNN") if module is not None else ():
-        for keyword in call.keywords:
-            if keyword.arg == "bidirectional" and site is not None and call.lineno == site.line:
-                return [Remedy("run the recurrent layer forward only (and halve what comes after)", "changes-training")]
+        if leaf == "softmax":
+            return [Remedy(title, "changes-training", tuple(masked_softmax(module, call)))]
+        made = _maker(module, call)
+        if made is not None and not _masked(call):
+            return [Remedy(title, "changes-training", tuple(masked_attention(module, call, made)))]
     return [Remedy(title, "changes-training")]
+
+
+def _maker(module: Module, call: ast.Call) -> ast.Call | None:
+    """What made the attention that is called as an attribute."""
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else None
+    for node in ast.walk(module.tree):
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call) or name not in _holders(module):
+            continue
+        if any(isinstance(target, ast.Attribute) and target.attr == name for target in node.targets):
+            return node.value
+    return None
+
+
+def _dropped(
+    source: Source, module: Module, line: int, column: int, shape: tuple[int, ...], parameter: object
+) -> list[Edit]:
+    """One of as many columns as the input has, where they are put together; the first layer takes one less."""
+    width = shape[-1] if shape else 0
+    for call in module.calls(*JOINED):
+        parts = call.args[0] if call.args else None
+        if call.lineno != line or not isinstance(parts, (ast.List, ast.Tuple)) or len(parts.elts) != width:
+            continue
+        if any(isinstance(part, ast.Starred) for part in parts.elts):
+            continue
+        found = source.layer(parameter) if isinstance(parameter, str) else None
+        made = found[1].value if found is not None and isinstance(found[1], ast.Assign) else found and found[1]
+        size = argument(made, 0, "in_features", "input_size") if isinstance(made, ast.Call) else None
+        known = literals(source, found[0], size) if found is not None and size is not None else []
+        fits = [each.module.replace(each.node, str(width - 1)) for each in known if each.value == width]
+        return [without_entry(module, parts.elts[column], parts.elts), *fits[:1]]
+    return []
 
 
 CONDITION = Condition(
@@ -235,4 +287,5 @@ CONDITION = Condition(
     needs=("sequences", "copied_columns", "loss_values", "loss_calls"),
     in_run=in_run,
     remedies=remedies,
+    flatters=True,
 )

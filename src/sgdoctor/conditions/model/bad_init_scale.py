@@ -171,8 +171,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             what = module.segment(node.func.value).removesuffix(".data")
         else:
             continue
-        edit = module.replace(node, f"{prefix}.init.kaiming_normal_({what})")
-        return [Remedy(title, "changes-training", (edit,))]
+        return [
+            Remedy(words, "changes-training", (module.replace(node, f"{prefix}.init.{draw}({what})"),))
+            for words, draw in ((title, "kaiming_normal_"), ("or smaller, by both fans", "xavier_uniform_"))
+        ]
     return [Remedy(title, "changes-training")]
 
 

@@ -27,13 +27,17 @@ that learns, Monte Carlo dropout in evaluation.
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 from ...record import Progress, Record, Site
 from ...record.record import Row, number
 from ...source import Edit, Module, Source
+from ...source.criterion import taken_off
+from ...source.loss import argument, loss_call
+from ...source.output import last_layer, output_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import listed
-from ..questions import fails, judged, site_at, standing
+from ..questions import fails, judged, loss_site, site_at, standing
 
 LAYERS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
 _KINDS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
@@ -61,7 +65,8 @@ def in_run(
     if after is not None and any(number(row.get("p")) >= min_output for row in last.values()):
         found = _place(record, source, list(last.values()), end=True)
         text = f"dropout stands between the last layer and {after}: a share of the answers is set to zero at random"
-        yield _finding(found, text, list(last.values()), 0.93, entries)
+        site = loss_site(record, entries[0]) if entries else None
+        yield replace(_finding(found, text, list(last.values()), 0.93, entries), subject=site)
         return
     heavy = [row for row in last.values() if number(row.get("p")) >= strong]
     poor = [entry for entry in entries if fails(entry, good_skill)]
@@ -136,8 +141,10 @@ def _is_setting(module: Module, node: ast.Constant) -> bool:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """A customary p, where the number stands at the line."""
+    """No dropout behind the last layer; elsewhere a customary p, where the number stands at the line."""
     title = "lower p to 0.1 - 0.5, and put no dropout after the last layer"
+    if isinstance(finding.subject, Site):
+        return [Remedy("take the dropout after the last layer away", "changes-training", _off(source, finding.subject))]
     module = source.module(finding.site.file) if finding.site is not None else None
     if module is None or finding.site is None or not isinstance(finding.subject, float):
         return [Remedy(title, "changes-training")]
@@ -147,6 +154,19 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         if same and isinstance(node, ast.Constant) and finding.subject >= 0.7 and _is_setting(module, node):
             edits.append(module.replace(node, "0.2"))
     return [Remedy(title, "changes-training", tuple(edits))]
+
+
+def _off(source: Source, loss: Site) -> tuple[Edit, ...]:
+    """The dropouts between the last layer and the loss at a line, off."""
+    found = loss_call(source, loss.file, loss.line)
+    output = argument(found[1], 0, "input") if found is not None else None
+    if found is None or output is None:
+        return ()
+    trail = output_of(source, found[0], output)
+    if last_layer(trail) is None:
+        return ()
+    names = {*LAYERS, *(name.rpartition(".")[2] for name in FUNCTIONS)}
+    return tuple(edit for stage in trail.stages[:-1] if stage.name in names for edit in taken_off(stage))
 
 
 CONDITION = Condition(

@@ -42,8 +42,9 @@ import math
 
 from ...record import Record, Site
 from ...record.record import Row
-from ...source import Module, Source
+from ...source import Edit, Module, Source
 from ...source.flow import Trail
+from ...source.training import body_of, method_calls, move_behind, receiver
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import around, freezes, listed, loads_weights, mentions
 from ..questions import fails, judged, site_at, standing
@@ -99,6 +100,7 @@ def in_run(
         ),
         0.88,
         layer=names[0].rpartition(".")[0] or names[0],
+        subject="part" if _once_trained(rows) else "random",
     )
 
 
@@ -108,6 +110,11 @@ def _always(rows: list[Row]) -> list[Row]:
     common = set(looks[0]).intersection(*looks[1:]) if looks else set()
     kept = [looks[-1][name] for name in looks[-1] if name in common]
     return [e for e in kept if not any(look[str(e.get("name"))].get("trained") for look in looks)]
+
+
+def _once_trained(rows: list[Row]) -> bool:
+    """Whether some of what is frozen was trained by the script before."""
+    return any(entry.get("trained") for row in rows for entry in row.get("of") or [] if isinstance(entry, dict))
 
 
 def _random(entry: Row) -> bool:
@@ -162,7 +169,7 @@ def _all_frozen(record: Record, source: Source) -> Finding | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Free a table; for loops, words."""
+    """Free a table, freeze before a new layer is put in, or do not freeze what is random."""
     title = "freeze before new layers are put in, and only what is pre-trained; let the rest learn"
     table = _table(source)
     if table is not None and finding.site == site_at(*table) and table[1].args:
@@ -170,7 +177,46 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         last = call.keywords[-1].value if call.keywords else call.args[-1]
         edit = module.replace(last, f"{module.segment(last)}, freeze=False")
         return [Remedy("let the table learn: freeze=False", "changes-training", (edit,))]
-    return [Remedy(title, "changes-training")]
+    site = finding.site
+    found = source.module(site.file) if site is not None else None
+    statement = found.statement_at(site.line) if found is not None and site is not None else None
+    if found is None or statement is None:
+        return [Remedy(title, "changes-training")]
+    edits = _new_layers_behind(found, statement)
+    if not edits and finding.subject == "random":
+        edits = _unfrozen(found, statement)
+    return [Remedy(title, "changes-training", tuple(edits))]
+
+
+def _new_layers_behind(module: Module, statement: ast.stmt) -> list[Edit]:
+    """`net.fc = nn.Linear(...)` above a loop that freezes all of `net`, moved behind that loop."""
+    loop = around(module, statement)
+    whole = [loop.iter] if isinstance(loop, ast.For) else [statement]
+    roots = {receiver(module, c) for part in whole for name in ("parameters", "named_parameters", "requires_grad_")
+             for c in method_calls(module, part, name)}  # fmt: skip
+    outer = loop if isinstance(loop, ast.stmt) else statement
+    body = body_of(module, outer)
+    moved: list[ast.stmt] = []
+    for before in body[: body.index(outer)]:
+        target = before.targets[0] if isinstance(before, ast.Assign) else None
+        inside = isinstance(target, ast.Attribute) and module.segment(target.value) in roots
+        inside = inside or (isinstance(target, ast.Subscript) and module.segment(target.value) in roots)
+        if inside and isinstance(before, ast.Assign) and isinstance(before.value, ast.Call):
+            moved.append(before)
+    return move_behind(module, moved, outer) if moved else []
+
+
+def _unfrozen(module: Module, statement: ast.stmt) -> list[Edit]:
+    """The freeze taken away: its loop, its statement, its keyword."""
+    for node in ast.walk(statement):
+        if isinstance(node, ast.keyword) and node.arg == "requires_grad":
+            return [module.replace(node.value, "True")]
+    loop = around(module, statement)
+    if isinstance(loop, ast.For) and len(loop.body) > 1:
+        return []
+    gone = loop if isinstance(loop, ast.For) else statement
+    alone = len(body_of(module, gone)) == 1
+    return [] if alone else [module.delete(gone)]
 
 
 CONDITION = Condition(

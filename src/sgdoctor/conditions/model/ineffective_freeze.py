@@ -37,7 +37,10 @@ import numpy as np
 
 from ...record import Record, Site
 from ...record.record import number
-from ...source import Source
+from ...source import Edit, Source
+from ...source.blocks import indentation
+from ...source.spelling import free_name, spelled
+from ...source.training import receiver, statement_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import assignments, entries, freezes, listed, mentions
 from ..questions import site_at
@@ -119,7 +122,14 @@ def _statistics(record: Record, source: Source, min_looks: int, min_change: floa
     evidence = [Evidence(text, "frozen", float(len(names)), 0.0)]
     if ever:
         evidence.append(Evidence(f"{len(ever)} of the frozen parameters were trained earlier in this run", "frozen"))
-    return Finding(_freeze(source, names), tuple(evidence), 0.85, severity="warning", layer=names[0].rpartition(".")[0])
+    return Finding(
+        _freeze(source, names),
+        tuple(evidence),
+        0.85,
+        severity="warning",
+        layer=names[0].rpartition(".")[0],
+        subject="statistics",
+    )
 
 
 def _trained_after(record: Record, names: set[str]) -> bool:
@@ -172,7 +182,31 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
                 edit = module.replace(statement, f"{module.segment(target.value)}.requires_grad_(False)")
                 return [Remedy("freeze with requires_grad_(False)", "changes-training", (edit,))]
     title = "put the frozen part into eval() after every train(), and give the optimizer only what should learn"
-    return [Remedy(title, "changes-training")]
+    edits = _kept(source) if finding.subject == "statistics" else []
+    return [Remedy(title, "changes-training", tuple(edits))]
+
+
+def _kept(source: Source) -> list[Edit]:
+    """Behind each train() of a function that trains: eval() for batch norm whose weights are frozen."""
+    edits: list[Edit] = []
+    for module in source:
+        nn = spelled(module, "torch.nn")
+        for call in module.calls("?.train") if nn is not None else ():
+            statement, function = statement_of(module, call), module.function_at(call.lineno)
+            scope = function or module.tree
+            trains = next(module.calls("?.backward", within=scope), None) is not None
+            if not isinstance(statement, ast.Expr) or call.args or call.keywords or not trains:
+                continue
+            model, part = receiver(module, call), free_name(scope, "layer", "part")
+            pad, unit = module.indent(statement.lineno), indentation(module)
+            lines = [
+                f"for {part} in {model}.modules():  # frozen batch norm keeps its statistics, too",
+                f"{pad}{unit}if isinstance({part}, {nn}.modules.batchnorm._BatchNorm) and {part}.affine:",
+                f"{pad}{unit * 2}{part}.train({part}.weight.requires_grad)",
+            ]
+            if not module.lines[statement.lineno - 1].rstrip().endswith(";"):
+                edits.append(module.insert_after(statement, "\n".join(lines)))
+    return edits
 
 
 CONDITION = Condition(

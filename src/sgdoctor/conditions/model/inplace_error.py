@@ -37,6 +37,9 @@ from collections.abc import Iterator
 
 from ...record import Record, Site
 from ...source import Module, Source
+from ...source.blocks import under
+from ...source.moves import forward_behind
+from ...source.spelling import spelled
 from ..condition import Answer, Condition, Evidence, Finding, Remedy
 from ..network import crash_site
 from ..questions import site_at
@@ -64,7 +67,8 @@ def in_run(
     crashed = crash_site(record)
     if MODIFIED not in text:
         first = text.strip().splitlines()[0][:110]
-        yield Finding(crashed, (Evidence(f"torch raised: {first}", "exception"),), 0.97)
+        leaf = "leaf" if LEAF in text else None
+        yield Finding(crashed, (Evidence(f"torch raised: {first}", "exception"),), 0.97, subject=leaf)
         return
     found = PRODUCER.search(text)
     operation, shape = (found[2], [int(n) for n in found[1].split(",") if n.strip()]) if found else ("", [])
@@ -75,7 +79,8 @@ def in_run(
     if by_step and _steps_between(record, source, crashed) is not None:
         site = _steps_between(record, source, crashed)
         says = f"a weight of shape {shape} was changed by a step after the forward whose backward needs its old value"
-        yield Finding(site, (Evidence(says, "exception"),), 0.95)
+        later = crashed.line if crashed is not None else None
+        yield Finding(site, (Evidence(says, "exception"),), 0.95, subject=later)
         return
     if by_step:
         return  # the graph of an earlier step, gone through again: a state that is carried on
@@ -155,25 +160,41 @@ def _closeness(module: Module, node: ast.AST, target: ast.expr, word: str) -> fl
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """The out-of-place form of an augmented assignment or a flag."""
+    """The out-of-place form of a change, no_grad around that of a weight, a forward behind the step it comes after."""
     title = "change a copy: x = x + y in place of x += y, the function without its underscore, inplace=False"
     module = source.module(finding.site.file) if finding.site is not None else None
-    if module is None or finding.site is None:
+    statement = module.statement_at(finding.site.line) if module is not None and finding.site is not None else None
+    if module is None or finding.site is None or statement is None:
         return [Remedy(title, "changes-training")]
+    if finding.subject == "leaf":
+        title = "set weights under torch.no_grad()"
+        torch, function = spelled(module, "torch"), module.function_at(finding.site.line)
+        known = torch is not None and (function is None or function.name != "forward")
+        edits = under(module, [statement], f"with {torch}.no_grad():") if known else []
+        return [Remedy(title, "changes-training", tuple(edits))]
+    if isinstance(finding.subject, int):
+        title = "compute the second loss after the first step, so that its graph holds the weights as they are then"
+        backward = module.statement_with(finding.subject, "backward")
+        edits = forward_behind(module, statement, backward) if backward is not None else []
+        return [Remedy(title, "changes-training", tuple(edits))]
+    return [_copied(module, finding.site.line, title)]
+
+
+def _copied(module: Module, line: int, title: str) -> Remedy:
     signs = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
     for node in ast.walk(module.tree):
-        if getattr(node, "lineno", 0) != finding.site.line:
+        if getattr(node, "lineno", 0) != line:
             continue
         if isinstance(node, ast.AugAssign) and type(node.op) in signs and isinstance(node.target, ast.Name):
             name, value = node.target.id, module.segment(node.value)
             value = value if isinstance(node.value, (ast.Name, ast.Constant, ast.Call)) else f"({value})"
             edit = module.replace(node, f"{name} = {name} {signs[type(node.op)]} {value}")
-            return [Remedy(title, "safe", (edit,))]
+            return Remedy(title, "safe", (edit,))
         if isinstance(node, ast.Call):
             for keyword in node.keywords:
                 if keyword.arg == "inplace":
-                    return [Remedy(title, "safe", (module.replace(keyword.value, "False"),))]
-    return [Remedy(title, "changes-training")]
+                    return Remedy(title, "safe", (module.replace(keyword.value, "False"),))
+    return Remedy(title, "changes-training")
 
 
 CONDITION = Condition(

@@ -31,7 +31,8 @@ import ast
 
 from ...record import Record, Site
 from ...record.record import Row
-from ...source import Edit, Source
+from ...source import Edit, Module, Source
+from ...source.spelling import spelled, wrapped
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import listed
 from ..questions import judged, layer_site, site_at, standing
@@ -124,22 +125,40 @@ def _wide(record: Record, chain: list[int]) -> bool:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """An activation behind the hidden layers of a Sequential; elsewhere words."""
+    """An activation behind the hidden layers: an entry of their Sequential, or around their call in forward."""
     title = "put an activation (nn.ReLU(), nn.GELU()) after every layer but the last"
     names = finding.subject if isinstance(finding.subject, list) else []
     edits: list[Edit] = []
     for name in names[:-1]:
-        found = source.layer(f"{name}.weight")
-        if found is None or not isinstance(found[1], ast.Call):
+        edit = _activated(source, name)
+        if not edit:
             return [Remedy(title, "changes-training")]
+        edits += edit
+    return [Remedy(title, "changes-training", tuple(edits))]
+
+
+def _activated(source: Source, name: str) -> list[Edit]:
+    found = source.layer(f"{name}.weight")
+    if found is not None and isinstance(found[1], ast.Call):
         module, call = found[0], found[1]
         holder = module.parents.get(call)
-        if not isinstance(holder, ast.Call) or not module.dotted(holder.func).endswith("Sequential"):
-            return [Remedy(title, "changes-training")]
-        prefix = module.segment(call.func).rpartition(".")[0]
-        relu = f"{prefix}.ReLU()" if prefix else "torch.nn.ReLU()"
-        edits.append(module.replace(call, f"{module.segment(call)}, {relu}"))
-    return [Remedy(title, "changes-training", tuple(edits))]
+        if isinstance(holder, ast.Call) and module.dotted(holder.func).endswith("Sequential"):
+            prefix = module.segment(call.func).rpartition(".")[0]
+            relu = f"{prefix}.ReLU()" if prefix else "torch.nn.ReLU()"
+            return [module.replace(call, f"{module.segment(call)}, {relu}")]
+        return []
+    attribute = name.rpartition(".")[2]
+    calls = [(m, call) for m in source for call in m.calls(f"?.{attribute}") if _in_forward(m, call)]
+    if found is None or attribute.isdigit() or len(calls) != 1:
+        return []
+    module, call = calls[0]
+    torch = spelled(module, "torch")
+    return [] if torch is None else list(wrapped(module, call, f"{torch}.relu(", ")"))
+
+
+def _in_forward(module: Module, call: ast.Call) -> bool:
+    function = module.enclosing(call, ast.FunctionDef)
+    return isinstance(function, ast.FunctionDef) and function.name == "forward"
 
 
 CONDITION = Condition(

@@ -32,16 +32,19 @@ back later by weight decay, dropout or early stopping.
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 
 import numpy as np
 
 from ...record import Progress, Record
-from ...source import Source
+from ...source import Edit, Module, Source
+from ...source.numbers import literals
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import judged, layer_name, layer_site, loss_site, standing
 
 MIN_STEPS = 60  # fewer steps may be a slow start
+WIDE = 32  # units: what a hidden layer of a small model usually has at least
 NARROW = 4  # units; a place as narrow as that holds a few bits of a batch
 
 
@@ -105,13 +108,49 @@ def in_experiment(
             Evidence(f"{where}; {standing(entry)}", "parameters", float(width), 16.0),
         )
         site = layer_site(record, source, parameter) or loss_site(record, entry)
-        yield Finding(site, evidence, 0.85, layer=layer)
+        known = record.parameters.get(parameter)
+        subject = (known.name if known is not None else None, width)
+        yield Finding(site, evidence, 0.85, layer=layer, subject=subject)
         return
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Words: how large is a choice."""
-    return [Remedy("make the model wider (a hidden layer of 32 units or more), then deeper", "advice")]
+    """The narrow place made wider, or a hidden layer put in front of the only one."""
+    title = "make the model wider (a hidden layer of 32 units or more), then deeper"
+    parameter, width = finding.subject if isinstance(finding.subject, tuple) else (None, 0)
+    found = source.layer(parameter) if isinstance(parameter, str) else None
+    if found is None and not width:  # the model is the layer, and its weight has no other name
+        only = [(module, call) for module in source for call in module.calls("torch.nn.Linear")]
+        found = only[0] if len(only) == 1 else None
+    if found is None:
+        return [Remedy(title, "advice")]
+    module, node = found
+    made = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else node
+    if not isinstance(made, ast.Call) or module.dotted(made.func) != "torch.nn.Linear" or len(made.args) < 2:
+        return [Remedy(title, "advice")]
+    if width:
+        behind = [each for each in literals(source, module, made.args[1]) if each.value == width]
+        edits = [behind[0].module.replace(behind[0].node, str(WIDE))] if len(behind) == 1 else []
+        return [Remedy(title, "changes-training", tuple(edits))]
+    return [Remedy(title, "changes-training", tuple(_hidden(module, made)))]
+
+
+def _hidden(module: Module, made: ast.Call) -> list[Edit]:
+    """`nn.Linear(a, b)` as a hidden layer and the output layer; none where its own weight is used by name."""
+    statement = module.parents.get(made)
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    name = module.segment(target) if target is not None else ""
+    used = [n for n in ast.walk(module.tree) if isinstance(n, ast.Attribute) and n.attr in ("weight", "bias")]
+    if not name or any(module.segment(node.value) == name for node in used):
+        return []
+    linear, prefix = module.segment(made.func), module.segment(made.func).rpartition(".")[0]
+    nn = f"{prefix}." if prefix else "torch.nn."
+    if not prefix and "torch" not in module.names:
+        return []
+    sizes = [module.segment(each) for each in made.args[:2]]
+    rest = "".join(f", {module.segment(each)}" for each in [*made.args[2:], *made.keywords])
+    text = f"{nn}Sequential({linear}({sizes[0]}, {WIDE}), {nn}ReLU(), {linear}({WIDE}, {sizes[1]}{rest}))"
+    return [module.replace(made, text)]
 
 
 CONDITION = Condition(

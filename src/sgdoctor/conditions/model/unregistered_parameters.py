@@ -45,6 +45,7 @@ import numpy as np
 from ...record import Record
 from ...record.record import Row, number
 from ...source import Edit, Module, Source
+from ...source.spelling import free_name
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import assignments, attribute_made, entries
 from ..questions import site_at
@@ -211,6 +212,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     kind, line = finding.subject if isinstance(finding.subject, tuple) else (None, None)
     title = "register it: nn.ModuleList / nn.ModuleDict for layers, nn.Parameter for tensors, made once in __init__"
     module = source.module(finding.site.file) if finding.site is not None else None
+    if module is not None and finding.site is not None and kind == "made":
+        return [Remedy(title, "changes-training", tuple(_made_once(module, finding.site.line)))]
     if module is None or not isinstance(line, int):
         return [Remedy(title, "changes-training")]
     for _, value, statement in assignments(module):
@@ -219,6 +222,39 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             if edit is not None:
                 return [Remedy(title, "changes-training", (edit,))]
     return [Remedy(title, "changes-training")]
+
+
+def _made_once(module: Module, line: int) -> list[Edit]:
+    """A layer that a method makes at every call, made at the end of __init__; sizes must not come from the method."""
+    names = tuple(f"torch.nn.{name}" for name in LAYERS)
+    call = next((each for each in module.calls(*names) if each.lineno == line), None)
+    owner = module.enclosing(call, ast.ClassDef) if call is not None else None
+    function = module.enclosing(call, ast.FunctionDef) if call is not None else None
+    if call is None or not isinstance(owner, ast.ClassDef) or not isinstance(function, ast.FunctionDef):
+        return []
+    start = next((f for f in owner.body if isinstance(f, ast.FunctionDef) and f.name == "__init__"), None)
+    local = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    local |= {each.arg for each in function.args.args} - {"self"}
+    used = {n.id for part in [*call.args, *call.keywords] for n in ast.walk(part) if isinstance(n, ast.Name)}
+    if start is None or used & local:
+        return []
+    statement = module.parents.get(call)
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    called = isinstance(statement, ast.Call) and statement.func is call
+    if not called and not isinstance(target, ast.Name):
+        return []
+    attribute = free_name(owner, target.id if isinstance(target, ast.Name) else "layer", "made_layer")
+    if isinstance(target, ast.Name):
+        taken = {n.attr for n in ast.walk(owner) if isinstance(n, ast.Attribute)}
+        attribute = target.id if target.id not in taken else attribute
+    edits = [module.insert_after(start.body[-1], f"self.{attribute} = {module.segment(call)}")]
+    if called:
+        return [*edits, module.replace(call, f"self.{attribute}")]
+    uses = [
+        n for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(target, ast.Name) and n.id == target.id
+    ]
+    edits += [module.replace(n, f"self.{attribute}") for n in uses if isinstance(n.ctx, ast.Load)]
+    return [*edits, module.delete(statement)] if isinstance(statement, ast.Assign) else []
 
 
 def _wrap(module: Module, value: ast.expr, kind: str) -> Edit | None:

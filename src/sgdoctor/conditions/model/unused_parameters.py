@@ -35,7 +35,7 @@ import ast
 
 from ...record import Record, Site
 from ...record.record import number
-from ...source import Module, Source
+from ...source import Edit, Module, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import listed
 from ..questions import site_at
@@ -165,9 +165,34 @@ def _overwritten(module: Module, node: ast.expr) -> Site | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Words: what was meant is for its author to say."""
+    """Its twin's second use, where one made alike is used twice; else words: what was meant its author must say."""
     name = finding.layer or "the layer"
+    edits = _in_place_of_twin(source, name) if finding.layer else []
+    if edits:
+        return [Remedy(f"use {name} where its twin is used a second time", "changes-training", tuple(edits))]
     return [Remedy(f"feed the output of {name} on to the loss, or remove {name} from the model", "changes-training")]
+
+
+def _in_place_of_twin(source: Source, name: str) -> list[Edit]:
+    """`self.b` in place of the second `self.a`, where both are made by the same call and `self.b` is never used."""
+    attribute = name.rpartition(".")[2]
+    found = source.layer(f"{name}.weight")
+    module, made = found if found is not None else (None, None)
+    owner = module.enclosing(made, ast.ClassDef) if module is not None and made is not None else None
+    if module is None or owner is None or not isinstance(made, ast.Assign) or _uses(source, attribute):
+        return []
+    alike = [
+        target.attr
+        for node in ast.walk(owner)
+        if isinstance(node, ast.Assign) and node is not made and ast.dump(node.value) == ast.dump(made.value)
+        for target in node.targets
+        if isinstance(target, ast.Attribute)
+    ]
+    uses = _uses(source, alike[0]) if len(alike) == 1 else []
+    own = len(uses) == 2 and all(m is module and m.enclosing(n, ast.ClassDef) is owner for m, n in uses)
+    if not own or not isinstance(uses[1][1], ast.Attribute):
+        return []
+    return [module.replace(uses[1][1], f"{module.segment(uses[1][1].value)}.{attribute}")]
 
 
 CONDITION = Condition(

@@ -117,4 +117,4 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe", (edit,))]
 
 
-CONDITION = Condition("aliased-state", "error", needs=("checkpoints",), in_run=in_run, remedies=remedies)
+CONDITION = Condition("aliased-state", "error", needs=("checkpoints",), in_run=in_run, remedies=remedies, flatters=True)

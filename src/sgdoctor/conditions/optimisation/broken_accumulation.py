@@ -43,7 +43,7 @@ from ...record import Progress, Record, Site, progress
 from ...record.loop import Accumulated, accumulated, lines_of
 from ...record.record import Optimizer
 from ...record.steps import Steps
-from ...source import Module, Source
+from ...source import Edit, Module, Source
 from ...source.rhythm import period
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, middle, optimizers_of, site_at, standing
@@ -210,13 +210,37 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             return [Remedy(title, "safe")]
         name = module.segment(statement).partition(".step")[0]
         clears = [c for c in module.calls("?.zero_grad") if module.segment(c.func) == f"{name}.zero_grad"]
+        clears = [c for c in clears if isinstance(module.enclosing(c, ast.If, ast.For, ast.While), ast.If)] or clears
         clear = module.enclosing(clears[0], ast.stmt) if len(clears) == 1 else None
         if not isinstance(clear, ast.stmt):
             return [Remedy(title, "safe")]
         return [
             Remedy(title, "safe", (module.delete(statement), module.insert_before(clear, module.segment(statement))))
         ]
-    return [Remedy("divide each loss by the number of backward passes in a window", "changes-training")]
+    title = "divide each loss by the number of backward passes in a window"
+    weight = finding.evidence[0].value
+    large = weight is not None and weight > 1
+    divided = _divided(source, module, site.line) if large and module is not None and site is not None else []
+    return [Remedy(title, "changes-training", tuple(divided))]
+
+
+def _divided(source: Source, module: Module, line: int) -> list[Edit]:
+    """`(loss / n).backward()`, with the n of the modulo that the step of the same loop stands under."""
+    statement = module.statement_with(line, "backward")
+    calls = list(module.calls("?.backward", within=statement)) if statement is not None else []
+    loop = module.enclosing(calls[0], ast.For, ast.While) if len(calls) == 1 else None
+    if loop is None or not isinstance(calls[0].func, ast.Attribute) or not isinstance(calls[0].func.value, ast.Name):
+        return []
+    tests = [
+        node.right
+        for step in module.calls("?.step", within=loop)
+        if (found := period(source, module.file, step.lineno)) is not None and found[0] is module
+        for node in ast.walk(found[1].test)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod)
+    ]
+    counts = {module.segment(node) for node in tests if isinstance(node, (ast.Name, ast.Attribute, ast.Constant))}
+    value = calls[0].func.value
+    return [module.replace(value, f"({value.id} / {counts.pop()})")] if len(counts) == 1 else []
 
 
 def _steps_in(module: Module, statement: ast.stmt) -> list[ast.Expr]:

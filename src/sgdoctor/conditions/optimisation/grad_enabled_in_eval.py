@@ -35,7 +35,10 @@ import ast
 
 from ...record import Record, Site
 from ...source import Module, Source
+from ...source.blocks import between, under
 from ...source.rhythm import calls_of
+from ...source.spelling import spelled
+from ...source.training import body_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 
 SWITCHES = ("no_grad", "inference_mode", "set_grad_enabled")
@@ -162,18 +165,52 @@ def _unused_losses(record: Record, min_losses: int) -> tuple[Site, int] | None:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """no_grad() as a decorator of the function that evaluates."""
+    """no_grad() as a decorator of the function that evaluates, or around the statements where it trains as well."""
     title = "evaluate under torch.no_grad()"
     site = finding.site
     module = source.module(site.file) if site is not None else None
-    function = module.function_at(site.line) if module is not None and site is not None else None
-    if module is None or function is None or next(module.calls("?.backward", within=function), None) is not None:
+    statement = module.statement_at(site.line) if module is not None and site is not None else None
+    torch = spelled(module, "torch") if module is not None else None
+    if module is None or statement is None or torch is None or site is None:
         return [Remedy(title, "safe")]
-    if module.names.get("torch") != "torch" or any(
-        isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(function)
-    ):
+    function = module.function_at(site.line)
+    if function is None or _trains(module, function):
+        return [Remedy(title, "safe", tuple(under(module, _evaluation(module, statement), f"with {torch}.no_grad():")))]
+    if any(isinstance(node, (ast.Yield, ast.YieldFrom)) for node in ast.walk(function)):
         return [Remedy(title, "safe")]
-    return [Remedy(title, "safe", (module.insert_before(function, "@torch.no_grad()"),))]
+    return [Remedy(title, "safe", (module.insert_before(function, f"@{torch}.no_grad()"),))]
+
+
+def _trains(module: Module, node: ast.AST) -> bool:
+    return next(module.calls("?.backward", "?.step", "?.train", within=node), None) is not None
+
+
+def _evaluation(module: Module, statement: ast.stmt) -> list[ast.stmt]:
+    """The statements of one block that evaluate: behind an eval() up to the last that measures, else around a loss."""
+    body = body_of(module, statement)
+    if any(True for _ in module.calls("?.eval", within=statement)):
+        behind = []
+        for later in body[body.index(statement) + 1 :]:
+            if _trains(module, later):
+                break
+            behind.append(later)
+        while behind and not any(_measures(module, node) for node in ast.walk(behind[-1])):
+            behind.pop()
+        return behind
+    while not isinstance(outer := module.parents.get(statement), (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef)):
+        if not isinstance(outer, (ast.For, ast.With, ast.If)) or _trains(module, outer):
+            break
+        statement = outer
+    first = statement
+    for before in reversed(body_of(module, statement)[: body_of(module, statement).index(statement)]):
+        made = before.targets[0] if isinstance(before, ast.Assign) else None
+        named = {node.id for node in ast.walk(made) if isinstance(node, ast.Name)} if made is not None else set()
+        used = {node.id for node in ast.walk(first) if isinstance(node, ast.Name)}
+        # `out = model(x)` in front of `loss = criterion(out, y)`
+        if not named & used or not isinstance(getattr(before, "value", None), ast.Call) or _trains(module, before):
+            break
+        first = before
+    return between(module, first, statement)
 
 
 CONDITION = Condition(

@@ -37,6 +37,7 @@ from ...record import Record, Site
 from ...record.record import Optimizer, numbers
 from ...record.steps import Steps
 from ...source import Module, Source
+from ...source.precision import in_single_precision
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..doubts import asks, surer_when_better, weighed
 from ..questions import fails, judged, middle, optimizers_of, site_at, standing
@@ -74,7 +75,7 @@ def in_run(
                 f"{', its eps of 1e-8 is zero' if kind == 'float16' and optimizer.adaptive else ''}): {how}"
             )
             evidence = (Evidence(text, "parameters", ratio), Evidence(standing(entry), "objective", entry.last))
-            yield Finding(_cast(source) or optimizer.site, evidence, 0.96 if broken else 0.85)
+            yield Finding(_cast(source) or optimizer.site, evidence, 0.96 if broken else 0.85, subject=kind)
             return
 
 
@@ -119,10 +120,12 @@ def _is_cast(module: Module, call: ast.Call) -> bool:
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
-    """Float32 weights."""
-    return [
-        Remedy("keep the weights in float32 and run the forward pass under autocast (bfloat16)", "changes-training")
-    ]
+    """Float32 weights, and float32 data with them."""
+    title = (
+        "keep the weights in float32; where half precision is wanted, run the forward pass under autocast (bfloat16)"
+    )
+    edits = in_single_precision(source, finding.subject) if isinstance(finding.subject, str) else []
+    return [Remedy(title, "changes-training", tuple(edits))]
 
 
 CONDITION = Condition(

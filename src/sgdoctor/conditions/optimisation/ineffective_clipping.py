@@ -43,6 +43,8 @@ from ...record import Record, Site
 from ...record.loop import windows
 from ...record.steps import Steps
 from ...source import Module, Source
+from ...source.loss import argument
+from ...source.numbers import is_near, literals
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, middle, optimizers_of, standing
 
@@ -157,12 +159,11 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     if isinstance(subject, tuple) and module is not None and statement is not None:
         _, limit, norm = subject
         title = f"raise max_norm to the size of the usual norm, about {norm:.1g}"
-        literals = [
-            node
-            for node in ast.walk(statement)
-            if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)) and float(node.value) == limit
-        ]
-        edits = (module.replace(literals[0], f"{norm:.1g}"),) if len(literals) == 1 else ()
+        calls = [n for n in ast.walk(statement) if isinstance(n, ast.Call) and "clip_grad" in module.dotted(n.func)]
+        given = argument(calls[0], 1, "max_norm", "clip_value") if len(calls) == 1 else None
+        known = literals(source, module, given) if given is not None else []
+        behind = [each for each in known if is_near(each.value, limit)]
+        edits = (behind[0].module.replace(behind[0].node, f"{norm:.1g}"),) if len(behind) == 1 else ()
         return [Remedy(title, "changes-training", edits)]
     return [Remedy("clip between backward() and step(), with a limit near the usual norm", "changes-training")]
 

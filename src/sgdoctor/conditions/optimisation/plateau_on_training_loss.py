@@ -31,11 +31,14 @@ Compute the mean loss over the validation set first, and feed that:
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Record
 from ...record.schedules import Schedule, schedules
-from ...source import Module, Source
-from ...source.quantity import expressions
+from ...source import Edit, Module, Source
+from ...source.quantity import expressions, kind_of
+from ...source.rates import append_argument
+from ...source.training import body_of, method_calls
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)
@@ -117,7 +120,54 @@ def _is_free(module: Module, expression: ast.expr) -> bool:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The validation loss instead."""
-    return [Remedy("feed the scheduler a mean over the validation set, computed before it", "changes-training")]
+    title = "feed the scheduler a mean over the validation set, computed before it"
+    site = finding.site
+    module = source.module(site.file) if site is not None else None
+    statement = module.statement_with(site.line, "step") if module is not None and site is not None else None
+    calls = method_calls(module, statement, "step") if module is not None and statement is not None else []
+    if module is None or len(calls) != 1 or len(calls[0].args) + len(calls[0].keywords) > 1:
+        return [Remedy(title, "changes-training")]
+    return [Remedy(title, "changes-training", tuple(_fed(source, module, calls[0])))]
+
+
+def _fed(source: Source, module: Module, call: ast.Call) -> list[Edit]:
+    """A step that is given the loss which its loop computes with autograd off; behind it, where it comes later."""
+    statement = module.enclosing(call, ast.stmt)
+    if not isinstance(statement, ast.Expr):
+        return []
+    body = body_of(module, statement)
+    place = body.index(statement)
+    for statements, later in ((body[:place], False), (body[place + 1 :], True)):
+        for each in reversed(statements):
+            name = next((name for name in _assigned(each) if _is_validation(source, module, name)), None)
+            if name is None:
+                continue
+            text = module.segment(name)
+            given = call.args[0] if call.args else call.keywords[0].value if call.keywords else None
+            if later:
+                wording = f"{module.segment(call.func)}({text})"
+                return [module.delete(statement), module.insert_after(each, wording)]
+            fed = module.replace(given, text) if given is not None else append_argument(module, call, text)
+            return [fed]
+    return []
+
+
+def _assigned(statement: ast.stmt) -> Iterator[ast.Name]:
+    """Names that a statement surely gives a value, in its loops and `with` as well."""
+    if isinstance(statement, (ast.Assign, ast.AugAssign)):
+        for target in statement.targets if isinstance(statement, ast.Assign) else [statement.target]:
+            yield from (node for node in ast.walk(target) if isinstance(node, ast.Name) and node.id != "_")
+    elif isinstance(statement, (ast.For, ast.With)):
+        for inner in statement.body:
+            yield from _assigned(inner)
+
+
+def _is_validation(source: Source, module: Module, name: ast.Name) -> bool:
+    """Whether it is a loss, and computed where autograd is off."""
+    passed = expressions(source, module, name)
+    free = any(_is_free(home, part) for home, part in passed[1:])
+    trained = any(_is_trained(home, part) for home, part in passed)
+    return free and not trained and kind_of(source, module, name) == "falls"
 
 
 CONDITION = Condition(

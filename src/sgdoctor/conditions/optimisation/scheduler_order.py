@@ -45,6 +45,7 @@ from ...record.record import Optimizer
 from ...record.schedules import Schedule, schedules
 from ...source import Module, Source
 from ...source.rhythm import loops_around
+from ...source.schedules import stepped
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy, Safety
 
 IN_BATCHES = ("OneCycleLR", "CosineAnnealingLR", "PolynomialLR")
@@ -86,7 +87,20 @@ def _never(schedule: Schedule, optimizer: Optimizer, others: list[Schedule]) -> 
     if schedule.steps or any(other.steps and other.optimizer == schedule.optimizer for other in others):
         return None
     text = f"{schedule.kind} was made and never stepped, while its optimizer stepped {optimizer.steps} times"
-    return Finding(schedule.site, (Evidence(text, "schedules", 0.0, float(optimizer.steps)),), 0.93, subject="never")
+    return Finding(
+        schedule.site,
+        (Evidence(text, "schedules", 0.0, float(optimizer.steps)),),
+        0.93,
+        subject=_meant(schedule, optimizer),
+    )
+
+
+def _meant(schedule: Schedule, optimizer: Optimizer) -> str:
+    """Whether a scheduler that was never stepped is to be stepped every batch or every epoch, by its length."""
+    length = schedule.settings.get("total_steps") or schedule.settings.get("T_max") or 0.0
+    if schedule.plateau:
+        return "never"
+    return "never batch" if schedule.kind in IN_BATCHES and length > 0.5 * optimizer.steps else "never epoch"
 
 
 def _per_batch(
@@ -234,7 +248,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         "epoch": "step the scheduler after every batch, behind optimizer.step()",
         "early": "step the scheduler after optimizer.step()",
     }
-    title = titles.get(str(subject), titles["early"])
+    title = titles.get(str(subject).partition(" ")[0], titles["early"])
+    if str(subject).startswith("never ") and site is not None:
+        added = stepped(source, (site.file, site.line), every_batch=subject == "never batch")
+        return [Remedy(title, "changes-training", tuple(added))]
     safety: Safety = "safe" if subject == "early" else "changes-training"
     if module is None or not isinstance(statement, ast.Expr) or site is None:
         return [Remedy(title, safety)]

@@ -288,6 +288,20 @@ def _edits(finding: Finding, source: Source) -> list[Edit]:
                 right = module.segment(division.right) == ast.unparse(division.right)
                 if isinstance(over, (ast.Name, ast.Attribute)) and right:
                     return [module.replace(division.right, f"len({ast.unparse(over)})")]
+    if finding.subject == "batches":
+        for division in _divisions(module):
+            loader = division.right.args[0] if isinstance(division.right, ast.Call) and division.right.args else None
+            right = module.segment(division.right) == ast.unparse(division.right)
+            if division.lineno == site.line and loader is not None and right:
+                return [module.replace(loader, f"{module.segment(loader)}.dataset")]
+    if finding.subject == "single":
+        for call, _ in _argmaxes(module):
+            whole = module.dotted(call.func).startswith("torch.")
+            of = call.args[0] if whole and call.args else getattr(call.func, "value", call)
+            plain = module.dotted(call.func).endswith("argmax") and not any(k.arg == "keepdim" for k in call.keywords)
+            if call.lineno == site.line and plain and module.segment(of) == ast.unparse(of):
+                border = "0.5" if "sigmoid" in ast.unparse(of) else "0"
+                return [module.replace(call, f"({module.segment(of)} > {border}).long().squeeze(1)")]
     if finding.subject == "axis":
         for call, axis in _argmaxes(module):
             if call.lineno == site.line and axis == 0:
