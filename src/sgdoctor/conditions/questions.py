@@ -11,6 +11,7 @@ from ..record.record import Column, Objective, Optimizer
 from ..record.steps import Steps
 from ..source import Module, Source
 from ..source.flow import Point
+from ..source.program import Event, Value
 
 MIN_STEPS = 10  # below this nothing is said about learning: see diagnosis.MIN_STEPS
 
@@ -116,3 +117,11 @@ def initialiser_site(source: Source, *names: str, of: str = "") -> Site | None:
     leaf = of.rpartition(".")[2]
     named = [(module, call) for module, call in found if leaf and leaf in module.segment(call)]
     return site_at(*(named or found)[0]) if found else None
+
+
+def site_of_event(event: Event | Value) -> Site:
+    """Where the source has something happen."""
+    module, node = event.module, event.node
+    assert module is not None
+    line = getattr(node, "lineno", 1)
+    return Site(module.file, line, "<module>" if node is None else function_name(module, node))

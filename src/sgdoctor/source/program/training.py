@@ -1,0 +1,103 @@
+"""The rounds of a training loop: which optimizer steps in it, on which backward, and who else could meddle."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .kinds import inner, is_optimizer, modules_of, settled
+from .queries import Entry, Place, backward_of, called, clears, escapes, owner_of, stepped
+from .values import Branch, Call, Event, Loop, Step, Value
+
+
+def rounds(entry: Entry) -> Iterator[tuple[Loop, Call, Place, list[Place]]]:
+    """(loop, optimizer, its step, the backwards of the same round) for each step inside a loop that has some."""
+    seen = set()
+    for place in entry.calls("step"):
+        optimizer, loop = stepped(place.event), place.loop
+        if not isinstance(optimizer, Call) or loop is None or (id(optimizer), id(loop)) in seen:
+            continue
+        backwards = [p for p in entry.calls("backward") if loop in p.around and backward_of(p.event) is not None]
+        if backwards:
+            seen.add((id(optimizer), id(loop)))
+            yield loop, optimizer, place, backwards
+
+
+def is_conditional(place: Place, loop: Loop) -> bool:
+    """Whether something decides in a round of the loop if it happens."""
+    return any(isinstance(each, Branch) for each in place.around[place.around.index(loop) :])
+
+
+def is_made_in(entry: Entry, value: Value, loop: Loop) -> bool:
+    """Whether each round makes a new one."""
+    return any(place.event.result is value and loop in place.around for place in entry.places)
+
+
+def is_handed_on(entry: Entry, optimizer: Call, loop: Loop | None = None) -> bool:
+    """Whether something unknown is given the optimizer, or a model of its, in the loop."""
+
+    def test(place: Place) -> bool:
+        return loop is None or loop in place.around
+
+    models = [each for value in optimizer.parts() for each in modules_of(value)]
+    return any(escapes(entry, each, test) for each in (optimizer, *models))
+
+
+def is_of(event: Event, optimizer: Call) -> bool:
+    """Whether a zero_grad() is this optimizer's, or that of a model of its."""
+    owner = owner_of(event)
+    if owner is optimizer:
+        return True
+    return owner is not None and any(owner is each for value in optimizer.parts() for each in modules_of(value))
+
+
+def before(entry: Entry, place: Place) -> Iterator[Step]:
+    """What surely happens before an event since the last round: its block backwards, then round its loop."""
+    block = block_of(entry, place)
+    index = next((i for i, step in enumerate(block) if step is place.event), None)
+    if index is None:
+        return
+    yield from reversed(block[:index])
+    if place.around and isinstance(place.around[-1], Loop):
+        yield from reversed(block[index + 1 :])
+
+
+def block_of(entry: Entry, place: Place) -> list[Step]:
+    """The block that an event stands in."""
+    if not place.around:
+        return entry.steps
+    last = place.around[-1]
+    if isinstance(last, Loop):
+        return last.body
+    return next((arm for arm, _ in last.arms if any(step is place.event for step in arm)), [])
+
+
+def events_in(step: Step) -> Iterator[Event]:
+    """The events of a step."""
+    if isinstance(step, Event):
+        yield step
+        return
+    blocks = [step.body] if isinstance(step, Loop) else [arm for arm, _ in step.arms]
+    for block in blocks:
+        for each in block:
+            yield from events_in(each)
+
+
+def works_on_gradients(event: Event) -> bool:
+    """Whether it computes, writes or clears gradients, or could."""
+    return backward_of(event) is not None or called(event) in ("backward", "grad") or clears(event)
+
+
+__all__ = [
+    "before",
+    "block_of",
+    "events_in",
+    "inner",
+    "is_conditional",
+    "is_handed_on",
+    "is_made_in",
+    "is_of",
+    "is_optimizer",
+    "rounds",
+    "settled",
+    "works_on_gradients",
+]
