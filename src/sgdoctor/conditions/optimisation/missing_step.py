@@ -147,6 +147,12 @@ def _scaler(module: Module, backward: ast.stmt) -> str | None:
 
 def in_source(source: Source) -> Iterator[Finding]:
     """A loop computes gradients of a model that an optimizer holds, and nothing in the program ever steps."""
+    for module in source:
+        for node in module.of_kind(ast.Expr):
+            if isinstance(node.value, ast.Attribute) and node.value.attr == "step":
+                text = f"{module.segment(node)} is named here and not called: nothing is updated"
+                yield Finding(site_at(module, node), (Evidence(text),), 0.99)
+                return
     every = entries(source)
     places = [place for entry in every for place in entry.places]
     steps = [place.event for place in places if called(place.event) == "step"]
@@ -178,9 +184,8 @@ def in_source(source: Source) -> Iterator[Finding]:
 def _by_hand(event: Event) -> bool:
     """Whether it may change weights without an optimizer."""
     if event.name == "add":
-        return event.grad is not True or any(
-            isinstance(e, Attr) and e.name in ("data", "grad") for e in within(event.fn)
-        )
+        parts = [each for value in (event.fn, *event.args) for each in within(value)]
+        return any(isinstance(each, Attr) and each.name in ("data", "grad") for each in parts)
     writes = ("sub_", "add_", "copy_", "addcmul_", "addcdiv_", "mul_", "lerp_", "load_state_dict", "set_")
     return called(event) in writes or (event.name == "set" and event.attribute in ("data", "grad"))
 

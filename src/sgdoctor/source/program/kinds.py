@@ -144,6 +144,16 @@ def reformed(value: Value | None) -> Value | None:
     return value
 
 
+def picked(value: Value | None) -> Value | None:
+    """The same, and without the choice of columns or rows."""
+    for _ in range(10):
+        value = reformed(value)
+        if not isinstance(value, Item) or not isinstance(value.index, (Sequence, Const)):
+            return value
+        value = value.of
+    return value
+
+
 def options(value: Value | None) -> list[Value]:
     """The values that one of may be meant."""
     value = settled(value)

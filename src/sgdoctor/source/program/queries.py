@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..module import Source
 from . import machine_of
 from .calls import FRAMEWORKS
-from .kinds import FRAMES_OUTSIDE, constructor, holds, is_optimizer, is_scaler, settled
+from .kinds import FRAMES_OUTSIDE, constructor, holds, is_optimizer, is_scaler, loss_of, settled
 from .values import (
     Attr,
     Branch,
@@ -170,3 +170,12 @@ def scaled(loss: Value | None) -> Value | None:
         owner = settled(loss.fn.of)
         return owner if is_scaler(owner) else None
     return None
+
+
+def losses(source: Source) -> Iterator[tuple[Entry, Place, str, Call]]:
+    """(entry, place, name, call) of each call of one of torch's losses with gradients on."""
+    for entry in entries(source):
+        for place in entry.places:
+            found = loss_of(place.event.result) if place.event.name == "call" and place.event.grad else None
+            if found is not None and found[1] is place.event.result:
+                yield entry, place, *found
