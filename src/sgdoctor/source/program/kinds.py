@@ -156,10 +156,17 @@ def picked(value: Value | None) -> Value | None:
 
 def options(value: Value | None) -> list[Value]:
     """The values that one of may be meant."""
-    value = settled(value)
-    if value is None:
-        return []
-    return [each for option in value.options for each in options(option)] if isinstance(value, Either) else [value]
+    found, waiting, seen = [], [value], set()
+    while waiting:
+        each = settled(waiting.pop(0))
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        if isinstance(each, Either):
+            waiting += each.options
+        else:
+            found.append(each)
+    return found
 
 
 def within(value: Value | None, stop: Callable[[Value], bool] | None = None, limit: int = 4000) -> Iterator[Value]:
@@ -266,3 +273,31 @@ def unpacked(value: Value | None) -> Value | None:
     """What a part was taken of: the call behind `out, state = rnn(x)`."""
     value = settled(value)
     return settled(value.of) if isinstance(value, Item) else value
+
+
+def is_generator(value: Value | None) -> bool:
+    """Whether it is `net.parameters()` itself: it gives its parameters once."""
+    if not isinstance(value, Call) or not isinstance(value.fn, Attr) or value.fn.name != "parameters":
+        return False
+    owner = settled(value.fn.of)
+    return owner is not None and is_module(owner)
+
+
+def measured(value: Value | None) -> list[Value]:
+    """What a number that is printed or fed is made of, without the model and the data behind it."""
+
+    def stop(each: Value) -> bool:
+        made = isinstance(each, Call) and (is_layer(settled(each.fn) or each) or isinstance(each.fn, Instance))
+        return made or loss_of(each) is not None or isinstance(each, (Element, Instance))
+
+    return list(within(value, stop))
+
+
+def metric_kind(value: Value | None) -> str:
+    """ "loss" or "accuracy" where a number is one of them as it is, "" where it is not to be seen or turned round."""
+    parts = measured(value)
+    if any(isinstance(each, Op) and each.operator in ("Sub", "USub") for each in parts):
+        return ""
+    losses = any(loss_of(each) is not None for each in parts)
+    shares = any(isinstance(each, Op) and each.operator == "Eq" for each in parts)
+    return "loss" if losses and not shares else "accuracy" if shares and not losses else ""
