@@ -32,11 +32,16 @@ Switch autograd off around the evaluation, as a decorator or a block; `eval()` s
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Record, Site
 from ...source import Module, Source
+from ...source.program import Event
+from ...source.program.modes import Modes, compared, sent_back, trained
+from ...source.program.queries import called, entries
 from ...source.rhythm import calls_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at, site_of_event
 
 SWITCHES = ("no_grad", "inference_mode", "set_grad_enabled")
 MEASURES = ("argmax", "eq", "topk", "accuracy_score", "roc_auc_score", "f1_score", "r2_score")
@@ -176,11 +181,39 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe", (module.insert_before(function, "@torch.no_grad()"),))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A model that is trained elsewhere is held against targets in eval mode with gradients on, which nothing uses."""
+    every = entries(source)
+    if any(called(place.event) == "grad" for entry in every for place in entry.places if place.event.name == "call"):
+        return
+    back: set[int] | None = None
+    for entry in every:
+        for forward in Modes(entry).forwards():
+            event, loop = forward.place.event, forward.place.loop
+            if event.grad is not True or forward.modes != {"eval"}:
+                continue
+            back = sent_back(every) if back is None else back
+            steps = trained(every, forward.model)
+            shared = loop is not None and any(loop is step.loop for step in steps)
+            if not steps or shared or id(event.result) in back or not compared(entry, event.result):
+                continue
+            text = "held against targets in eval mode with gradients on: graphs are built that nothing uses"
+            yield Finding(_home(event), (Evidence(text),), 0.9)
+            return
+
+
+def _home(event: Event) -> Site:
+    """The function that evaluates, where there is one; else the forward."""
+    found = event.module.enclosing(event.node, ast.FunctionDef)
+    return site_at(event.module, found) if isinstance(found, ast.FunctionDef) else site_of_event(event)
+
+
 CONDITION = Condition(
     "grad-enabled-in-eval",
     "warning",
     needs=("evaluations", "loss_calls", "graph", "objective"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=("out-of-memory",),
 )

@@ -44,13 +44,18 @@ validation batches are slightly contaminated.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from ...record import Record, Row, Site
 from ...source import Module, Source
 from ...source.modes import evaluated
+from ...source.program import Event
+from ...source.program.kinds import from_loop
+from ...source.program.modes import Modes, compared, sent_back, trained
+from ...source.program.queries import entries
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+from ..questions import site_of_event
 
 LAYERS = {"dropout": "dropout", "batch_norm": "batch norm"}
 METRICS = ("argmax", "eq", "topk", "max", "accuracy_score", "roc_auc_score", "round", "f1_score", "r2_score")
@@ -157,11 +162,46 @@ def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome
         yield replace(answer, evidence=(*answer.evidence, shown))
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A model with dropout or batch norm is trained, and held against targets without gradients in train mode."""
+    every = entries(source)
+    back: set[int] | None = None
+    for entry in every:
+        for forward in Modes(entry).forwards():
+            event, place = forward.place.event, forward.place
+            if event.grad is not False or forward.modes != {"train"} or isinstance(_statement(event), ast.Expr):
+                continue
+            steps = trained(every, forward.model)
+            inside = place.loop
+            repeated = inside is not None and not any(inside in step.around for step in steps)
+            if not steps or (repeated and not any(from_loop(each, inside) for each in event.args)):
+                continue  # not trained; or many passes over one input: dropout is meant to act
+            back = sent_back(every) if back is None else back
+            behind = any(step.order < place.order or set(step.loops) & set(place.loops) for step in steps)
+            if not behind or id(event.result) in back or not compared(entry, event.result):
+                continue
+            text = (
+                "held against targets without gradients while in train mode: dropout and batch norm act as in training"
+            )
+            forth = next(
+                (f.place.event for f in Modes(entry).forwards() if f.model is forward.model and f.place.event.grad),
+                None,
+            )
+            subject = site_of_event(forth) if forth is not None else None
+            yield Finding(site_of_event(event), (Evidence(text),), 0.92, subject=subject)
+            return
+
+
+def _statement(event: Event) -> ast.AST | None:
+    return event.module.parents.get(event.node)
+
+
 CONDITION = Condition(
     "train-mode-in-eval",
     "warning",
     needs=("modes", "mode_switches", "loss_calls"),
     in_run=in_run,
+    in_source=in_source,
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,
