@@ -42,6 +42,7 @@ straight-through estimator, Gumbel-softmax or a policy gradient. `requires_grad_
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -50,9 +51,26 @@ from ...record.record import Objective, numbers
 from ...source import Edit, Module, Source
 from ...source.flow import Trail
 from ...source.output import output_of
+from ...source.program import Value
+from ...source.program.kinds import WEIGHTED, applied, is_cut, is_loader, layer_name, within
+from ...source.program.queries import backward_of, entries
+from ...source.program.values import (
+    Attr,
+    Call,
+    Carried,
+    Const,
+    Either,
+    Element,
+    External,
+    Function,
+    Instance,
+    Item,
+    Op,
+    Sequence,
+)
 from ...source.spelling import in_place_of, spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_at
+from ..questions import site_at, site_of_event
 
 NO_GRAPH = ("does not require grad and does not have a grad_fn", "element 0 of tensors does not require grad")
 CUT_METHODS = ("?.detach", "?.item", "?.numpy", "?.tolist", "?.detach_")
@@ -340,11 +358,53 @@ def _around_model(source: Source, module: Module, line: int) -> tuple[Edit, ...]
     return ()
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """Every way from the layers to a loss that backward() is called on passes a cut."""
+    for entry in entries(source):
+        for place in entry.calls("backward"):
+            loss = backward_of(place.event)
+            if loss is None or place.loop is None or place.event.grad is not True:
+                continue
+            cuts = []
+            for each in within(loss, stop=is_cut):
+                if is_cut(each):
+                    cuts.append(each)
+                elif not _is_plain(each):
+                    break
+            else:
+                behind = [each for each in cuts if any(layer_name(made.fn) in WEIGHTED for made in applied(each))]
+                if behind:
+                    cut = behind[0]
+                    text = "nothing that can be trained reaches this loss but through here, where the graph is cut"
+                    yield Finding(site_of_event(cut), (Evidence(text),), 0.95, subject=site_of_event(place.event))
+                    return
+
+
+def _is_plain(value: Value) -> bool:
+    """Whether a value surely needs no gradient by itself: numbers, data, and what torch makes of such."""
+    if isinstance(value, (Const, Op, Item, Sequence, Carried, Either, External)):
+        return True
+    if isinstance(value, Element):
+        return not isinstance(value.of, Call) or is_loader(value.of)
+    if isinstance(value, Attr):
+        return value.name not in ("weight", "bias", "parameters") and not isinstance(value.of, Instance)
+    if not isinstance(value, Call):
+        return False
+    name = layer_name(value.fn)
+    if name in WEIGHTED or isinstance(value.fn, (Instance, Function)):
+        return False
+    if isinstance(value.fn, External):
+        wants = value.kwargs.get("requires_grad")
+        return value.fn.name.startswith(("torch.", "numpy.", "math.")) and wants is None
+    return isinstance(value.fn, (Attr, Call))
+
+
 CONDITION = Condition(
     "detached-loss",
     "error",
     needs=("graph", "optimizers", "parameters", "exception", "updates"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("missing-step", "unused-parameters", "grad-enabled-in-eval"),

@@ -142,7 +142,7 @@ def in_source(source: Source) -> Iterator[Finding]:
         for forward in Modes(entry).forwards():
             event, loop = forward.place.event, forward.place.loop
             if (
-                not event.grad
+                event.grad is False
                 or forward.last != "eval"
                 or "" in forward.modes
                 or forward.switch is None
@@ -150,7 +150,7 @@ def in_source(source: Source) -> Iterator[Finding]:
             ):
                 continue
             back = sent_back(every) if back is None else back
-            steps = [step for step in trained(every, forward.model) if loop in step.around]
+            steps = [step for step in trained(every, forward.model) if step.loop in forward.place.around]
             if not steps or id(event.result) not in back:
                 continue
             again = "from the second round on " if "train" in forward.modes else ""

@@ -36,9 +36,10 @@ from collections.abc import Iterator
 
 from ...record import Record, Site
 from ...source import Module, Source
-from ...source.program import Event
+from ...source.program import Event, Value
+from ...source.program.kinds import loss_of, within
 from ...source.program.modes import Modes, compared, sent_back, trained
-from ...source.program.queries import called, entries
+from ...source.program.queries import Entry, called, entries, owner_of
 from ...source.rhythm import calls_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of_event
@@ -188,18 +189,32 @@ def in_source(source: Source) -> Iterator[Finding]:
         return
     back: set[int] | None = None
     for entry in every:
-        for forward in Modes(entry).forwards():
+        for forward in Modes(entry).forwards(modal=False):
             event, loop = forward.place.event, forward.place.loop
-            if event.grad is not True or forward.modes != {"eval"}:
+            if event.grad is not True:
                 continue
             back = sent_back(every) if back is None else back
             steps = trained(every, forward.model)
             shared = loop is not None and any(loop is step.loop for step in steps)
+            again = loop is not None and any(each in step.loops for step in steps for each in forward.place.loops)
+            if forward.modes != {"eval"} and not (again and _is_loss(entry, event.result)):
+                continue
             if not steps or shared or id(event.result) in back or not compared(entry, event.result):
                 continue
-            text = "held against targets in eval mode with gradients on: graphs are built that nothing uses"
+            text = (
+                "held against targets with gradients on, and nothing is sent back: graphs are built that nothing uses"
+            )
             yield Finding(_home(event), (Evidence(text),), 0.9)
             return
+
+
+def _is_loss(entry: Entry, result: Value | None) -> bool:
+    """Whether a loss is computed of an output, and nothing but its number is used."""
+    for place in entry.calls("item"):
+        parts = list(within(owner_of(place.event), limit=400))
+        if any(loss_of(each) for each in parts) and any(each is result for each in parts):
+            return True
+    return False
 
 
 def _home(event: Event) -> Site:

@@ -41,12 +41,19 @@ Lazy modules: run one batch through the model first. Rebuild the scheduler too, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ...record import Record
 from ...source import Source
 from ...source.holdings import complete
+from ...source.program import Value
+from ...source.program.kinds import WEIGHTED, constructor, inner, is_module, is_optimizer, layers, modules_of, settled
+from ...source.program.queries import Entry, called, entries, stepped
+from ...source.program.values import Instance
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_of_event
 from .missing_step import STILL
 
 
@@ -139,11 +146,47 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "changes-training", tuple(edits))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A layer of the trained model is replaced after its optimizer was built, and no other optimizer follows."""
+    for entry in entries(source):
+        made = [p for p in entry.places if p.event.name == "call" and is_optimizer(p.event.result)]
+        for optimizer in made:
+            held = [each for part in optimizer.event.result.parts() for each in modules_of(part)]  # type: ignore[union-attr]
+            inside = {one for each in held for one in inner(each)}
+            for place in entry.places[optimizer.order :]:
+                event = place.event
+                layer = settled(event.args[0]) if event.name == "set" and event.args else None
+                owner = settled(event.fn)
+                if layer is None or owner is None or not is_module(layer) or not is_module(owner):
+                    continue
+                if not any(constructor(each).rpartition(".")[2] in WEIGHTED for each in layers(layer)):
+                    continue
+                mine = [each for each in held if id(owner) in inner(each)] or _under(entry, owner, inside)
+                later = [each for each in made if each.order > place.order]
+                grouped = any(called(p.event) == "add_param_group" for p in entry.places)
+                trained = any(
+                    stepped(p.event) is optimizer.event.result for p in entry.calls("step") if p.order > place.order
+                )
+                if mine and not later and not grouped and trained and optimizer.order < place.order:
+                    text = f"this layer is made after the optimizer of line {getattr(optimizer.event.node, 'lineno', 0)}, which so does not hold it"
+                    yield Finding(site_of_event(event), (Evidence(text),), 0.95, subject=())
+
+
+def _under(entry: Entry, owner: Value, inside: set[int]) -> list[Value]:
+    """The model itself, where the optimizer was given the very part that is replaced."""
+    return [owner] if any(id(each) in inside for each in _replaced(owner)) else []
+
+
+def _replaced(owner: Value) -> list[Value]:
+    return list(owner.attributes.values()) if isinstance(owner, Instance) else []
+
+
 CONDITION = Condition(
     "parameters-not-in-optimizer",
     "error",
     needs=("parameters", "optimizers", "gradients", "graph"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
 )

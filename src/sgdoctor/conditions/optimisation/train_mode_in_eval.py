@@ -53,7 +53,8 @@ from ...source.modes import evaluated
 from ...source.program import Event
 from ...source.program.kinds import from_loop
 from ...source.program.modes import Modes, compared, sent_back, trained
-from ...source.program.queries import entries
+from ...source.program.queries import Entry, called, entries
+from ...source.program.values import External
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import site_of_event
 
@@ -165,6 +166,7 @@ def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome
 def in_source(source: Source) -> Iterator[Finding]:
     """A model with dropout or batch norm is trained, and held against targets without gradients in train mode."""
     every = entries(source)
+    yield from _always_on(every)
     back: set[int] | None = None
     for entry in every:
         for forward in Modes(entry).forwards():
@@ -194,6 +196,25 @@ def in_source(source: Source) -> Iterator[Finding]:
 
 def _statement(event: Event) -> ast.AST | None:
     return event.module.parents.get(event.node)
+
+
+def _always_on(every: list[Entry]) -> Iterator[Finding]:
+    """Functional dropout that does not ask for the mode, in a program that switches to eval mode and evaluates."""
+    switched = any(called(p.event) == "eval" and not p.event.args for e in every for p in e.places)
+    seen = set()
+    for entry in every:
+        for place in entry.calls(
+            "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"
+        ):
+            event = place.event
+            function = isinstance(event.fn, External) and event.fn.name.startswith("torch.nn.functional.")
+            told = len(event.args) > 2 or "training" in event.kwargs
+            method = isinstance(event.module.enclosing(event.node, ast.FunctionDef, ast.ClassDef), ast.FunctionDef)
+            if not function or told or not method or event.grad is not False or not switched or event.node in seen:
+                continue
+            seen.add(event.node)
+            text = "functional dropout without training=self.training: eval() does not switch it off"
+            yield Finding(site_of_event(event), (Evidence(text),), 0.93)
 
 
 CONDITION = Condition(

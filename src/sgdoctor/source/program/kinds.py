@@ -6,7 +6,22 @@ import re
 from collections.abc import Callable, Iterator
 
 from .calls import is_layer, is_module
-from .values import Attr, Call, Carried, Const, Either, Element, External, Instance, Item, Mapping, Op, Sequence, Value
+from .values import (
+    Attr,
+    Call,
+    Carried,
+    Const,
+    Either,
+    Element,
+    External,
+    Instance,
+    Item,
+    Loop,
+    Mapping,
+    Op,
+    Sequence,
+    Value,
+)
 
 # Methods that give the same numbers in another form; a softmax or a sigmoid before them is still one behind them
 FORMS = frozenset(
@@ -264,9 +279,12 @@ def applied(value: Value | None, stop: Callable[[Value], bool] | None = None) ->
                 yield each
 
 
-def from_loop(value: Value | None, loop: object) -> bool:
+def from_loop(value: Value | None, loop: Loop) -> bool:
     """Whether a value comes from what a loop goes over."""
-    return any(isinstance(each, Element) and each.loop is loop for each in within(value))
+    over = settled(loop.over)
+    items = [each for item in over.items for each in within(item)] if isinstance(over, Sequence) else []
+    yielded = {id(each) for each in items if isinstance(each, (Element, Item, Call))}
+    return any((isinstance(each, Element) and each.loop is loop) or id(each) in yielded for each in within(value))
 
 
 def unpacked(value: Value | None) -> Value | None:

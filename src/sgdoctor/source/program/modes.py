@@ -33,13 +33,13 @@ class Modes:
         self._nested = 0
         self._go(entry.steps, {})
 
-    def forwards(self) -> list[Forward]:
-        """Every call of a model that has layers which act differently in the two modes."""
+    def forwards(self, modal: bool = True) -> list[Forward]:
+        """Every call of a model; `modal`: of one that has layers which act differently in the two modes."""
         found = []
         for place in self._entry.places:
             states = self._seen.get(id(place.event))
             model = settled(place.event.fn)
-            if states and model is not None and has_modes(model):
+            if states and model is not None and (not modal or has_modes(model)):
                 modes = frozenset(mode for mode, _ in states)
                 found.append(Forward(place, model, modes, states[-1][0], states[-1][1]))
         return found
