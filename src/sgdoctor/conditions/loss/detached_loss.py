@@ -52,8 +52,9 @@ from ...source import Edit, Module, Source
 from ...source.flow import Trail
 from ...source.output import output_of
 from ...source.program import Value
-from ...source.program.kinds import WEIGHTED, applied, is_cut, is_loader, layer_name, within
-from ...source.program.queries import backward_of, entries
+from ...source.program.kinds import WEIGHTED, applied, is_cut, is_loader, layer_name, settled, within
+from ...source.program.queries import Entry, backward_of, entries
+from ...source.program.training import freezes, held
 from ...source.program.values import (
     Attr,
     Call,
@@ -360,7 +361,9 @@ def _around_model(source: Source, module: Module, line: int) -> tuple[Edit, ...]
 
 def in_source(source: Source) -> Iterator[Finding]:
     """Every way from the layers to a loss that backward() is called on passes a cut."""
-    for entry in entries(source):
+    every = entries(source)
+    yield from _partly(every)
+    for entry in every:
         for place in entry.calls("backward"):
             loss = backward_of(place.event)
             if loss is None or place.loop is None or place.event.grad is not True:
@@ -378,6 +381,26 @@ def in_source(source: Source) -> Iterator[Finding]:
                     text = "nothing that can be trained reaches this loss but through here, where the graph is cut"
                     yield Finding(site_of_event(cut), (Evidence(text),), 0.95, subject=site_of_event(place.event))
                     return
+
+
+def _partly(every: list[Entry]) -> Iterator[Finding]:
+    """A fresh part of a model that its optimizer holds, and that every loss reaches through a cut only."""
+    known, certain = held(every)
+    backwards = [backward_of(place.event) for entry in every for place in entry.calls("backward")]
+    if not certain or freezes(every) or not backwards:
+        return
+    reached: set[int] = set()
+    for loss in backwards:
+        reached |= {id(settled(each.fn)) for each in applied(loss, stop=is_cut)}
+    for loss in backwards:
+        for cut in within(loss):
+            if not is_cut(cut) or (isinstance(cut, Call) and cut.grad is False):
+                continue
+            behind = {id(settled(each.fn)) for each in applied(cut) if layer_name(each.fn) in WEIGHTED}
+            if behind and behind <= known and not behind & reached:
+                text = "the graph is cut here: no gradient reaches the layers before, which the optimizer holds"
+                yield Finding(site_of_event(cut), (Evidence(text),), 0.9)
+                return
 
 
 def _is_plain(value: Value) -> bool:

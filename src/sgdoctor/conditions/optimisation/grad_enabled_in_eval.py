@@ -195,6 +195,8 @@ def in_source(source: Source) -> Iterator[Finding]:
                 continue
             back = sent_back(every) if back is None else back
             steps = trained(every, forward.model)
+            if loop is None or any(loop in step.around for step in steps):
+                continue  # no validation of many batches: a single forward costs little
             shared = loop is not None and any(loop is step.loop for step in steps)
             again = loop is not None and any(each in step.loops for step in steps for each in forward.place.loops)
             if forward.modes != {"eval"} and not (again and _is_loss(entry, event.result)):

@@ -234,7 +234,7 @@ def layers(module: Value | None, depth: int = 8) -> Iterator[Call]:
     if isinstance(module, Instance):
         for each in module.attributes.values():
             yield from layers(each, depth - 1)
-    elif isinstance(module, (Sequence, Mapping, Either)):
+    elif isinstance(module, (Sequence, Mapping, Either, Op)):
         for each in module.parts():
             yield from layers(each, depth - 1)
     elif isinstance(module, Call) and is_layer(module):
@@ -262,7 +262,7 @@ def inner(module: Value) -> set[int]:
         if isinstance(each, Instance):
             found.add(id(each))
             waiting += each.attributes.values()
-        elif isinstance(each, (Sequence, Mapping, Either)):
+        elif isinstance(each, (Sequence, Mapping, Either, Op)):
             waiting += each.parts()
         elif is_layer(each):
             found.add(id(each))
@@ -319,3 +319,9 @@ def metric_kind(value: Value | None) -> str:
     losses = any(loss_of(each) is not None for each in parts)
     shares = any(isinstance(each, Op) and each.operator == "Eq" for each in parts)
     return "loss" if losses and not shares else "accuracy" if shares and not losses else ""
+
+
+def is_fresh(module: Value) -> bool:
+    """Whether it holds weights, and none but those that torch's layers are made with in the program."""
+    found = list(layers(module))
+    return any(constructor(each).rpartition(".")[2] in WEIGHTED for each in found)

@@ -50,6 +50,7 @@ class Targets(Calls):
 
     def set_attribute(self, owner: Value, name: str, value: Value, node: ast.AST, quiet: bool = False) -> None:
         """`owner.name = value`."""
+        old: Value | None = None
         if isinstance(owner, Instance):
             old = owner.attributes.get(name)
             new = either(old, value) if old is not None and self.depth > owner.depth else value

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .kinds import inner, is_optimizer, modules_of, settled
+from .calls import is_layer
+from .kinds import inner, is_optimizer, modules_of, settled, within
 from .queries import Entry, Place, backward_of, called, clears, escapes, owner_of, stepped
-from .values import Branch, Call, Event, Loop, Step, Value
+from .values import (
+    Attr,
+    Branch,
+    Call,
+    Class,
+    Const,
+    Element,
+    Event,
+    External,
+    Instance,
+    Item,
+    Loop,
+    Mapping,
+    Op,
+    Sequence,
+    Step,
+    Value,
+)
 
 
 def rounds(entry: Entry) -> Iterator[tuple[Loop, Call, Place, list[Place]]]:
@@ -87,10 +105,57 @@ def works_on_gradients(event: Event) -> bool:
     return backward_of(event) is not None or called(event) in ("backward", "grad") or clears(event)
 
 
+def freezes(entries: list[Entry]) -> bool:
+    """Whether a program freezes anything, or takes weights from elsewhere: what does not train may then be meant."""
+    names = (
+        "requires_grad_",
+        "load_state_dict",
+        "load",
+        "load_url",
+        "from_pretrained",
+        "deepcopy",
+        "copy_",
+        "create_model",
+    )
+    for entry in entries:
+        for place in entry.places:
+            if place.event.attribute == "requires_grad" or (
+                called(place.event) in names and place.event.name == "call"
+            ):
+                return True
+    return False
+
+
+def held(entries: list[Entry]) -> tuple[set[int], bool]:
+    """(identities of modules that optimizers hold, whether it is certain that they hold nothing else)."""
+    found: set[int] = set()
+    certain = True
+    for entry in entries:
+        for place in entry.places:
+            optimizer = place.event.result
+            if place.event.name != "call" or not isinstance(optimizer, Call):
+                continue
+            if called(place.event) == "add_param_group" or isinstance(settled(place.event.fn), Class):
+                certain = False
+            if not is_optimizer(optimizer):
+                continue
+            given = optimizer.argument(0, "params")
+            modules = list(modules_of(given))
+            certain = certain and bool(modules)
+            for each in within(given, stop=lambda v: isinstance(v, Instance) or is_layer(v)):
+                known = (Attr, Call, Sequence, Mapping, Op, Const, Instance, Item, Element, External)
+                certain = certain and isinstance(each, known)
+            for module in modules:
+                found |= inner(module)
+    return found, certain
+
+
 __all__ = [
     "before",
     "block_of",
     "events_in",
+    "freezes",
+    "held",
     "inner",
     "is_conditional",
     "is_handed_on",
