@@ -392,6 +392,8 @@ def _partly(every: list[Entry]) -> Iterator[Finding]:
     reached: set[int] = set()
     for loss in backwards:
         reached |= {id(settled(each.fn)) for each in applied(loss, stop=is_cut)}
+        if any(isinstance(each, Attr) and each.name.endswith("parameters") for each in within(loss, stop=is_cut)):
+            return  # a penalty on the weights reaches them
     for loss in backwards:
         for cut in within(loss):
             if not is_cut(cut) or (isinstance(cut, Call) and cut.grad is False):

@@ -58,7 +58,8 @@ class Targets(Calls):
         elif isinstance(owner, Namespace):
             owner.scope.names[name] = value
         if not quiet:
-            self.event("set", owner, [value], {}, node).result = Const(name)
+            event = self.event("set", owner, [value], {}, node)
+            event.attribute, event.result = name, old
 
     def set_item(self, owner: Value, index: Value, value: Value, node: ast.AST) -> None:
         """`owner[index] = value`."""
