@@ -51,23 +51,12 @@ from ...record.record import Objective, numbers
 from ...source import Edit, Module, Source
 from ...source.flow import Trail
 from ...source.output import output_of
-from ...source.program import Value
-from ...source.program.kinds import WEIGHTED, applied, is_cut, is_loader, layer_name, settled, within
+from ...source.program.kinds import WEIGHTED, applied, is_cut, is_plain, layer_name, settled, within
 from ...source.program.queries import Entry, backward_of, entries
 from ...source.program.training import freezes, held
 from ...source.program.values import (
     Attr,
     Call,
-    Carried,
-    Const,
-    Either,
-    Element,
-    External,
-    Function,
-    Instance,
-    Item,
-    Op,
-    Sequence,
 )
 from ...source.spelling import in_place_of, spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
@@ -372,7 +361,7 @@ def in_source(source: Source) -> Iterator[Finding]:
             for each in within(loss, stop=is_cut):
                 if is_cut(each):
                     cuts.append(each)
-                elif not _is_plain(each):
+                elif not is_plain(each):
                     break
             else:
                 behind = [each for each in cuts if any(layer_name(made.fn) in WEIGHTED for made in applied(each))]
@@ -403,25 +392,6 @@ def _partly(every: list[Entry]) -> Iterator[Finding]:
                 text = "the graph is cut here: no gradient reaches the layers before, which the optimizer holds"
                 yield Finding(site_of_event(cut), (Evidence(text),), 0.9)
                 return
-
-
-def _is_plain(value: Value) -> bool:
-    """Whether a value surely needs no gradient by itself: numbers, data, and what torch makes of such."""
-    if isinstance(value, (Const, Op, Item, Sequence, Carried, Either, External)):
-        return True
-    if isinstance(value, Element):
-        return not isinstance(value.of, Call) or is_loader(value.of)
-    if isinstance(value, Attr):
-        return value.name not in ("weight", "bias", "parameters") and not isinstance(value.of, Instance)
-    if not isinstance(value, Call):
-        return False
-    name = layer_name(value.fn)
-    if name in WEIGHTED or isinstance(value.fn, (Instance, Function)):
-        return False
-    if isinstance(value.fn, External):
-        wants = value.kwargs.get("requires_grad")
-        return value.fn.name.startswith(("torch.", "numpy.", "math.")) and wants is None
-    return isinstance(value.fn, (Attr, Call))
 
 
 CONDITION = Condition(

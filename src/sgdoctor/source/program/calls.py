@@ -15,6 +15,7 @@ from .values import (
     Class,
     Const,
     Either,
+    Element,
     External,
     Function,
     Instance,
@@ -146,6 +147,9 @@ class Calls(Expressions):
         closure = args[0] if args and isinstance(args[0], Function) else kwargs.get("closure")
         if isinstance(fn, Attr) and fn.name == "step" and isinstance(closure, Function):
             self.enter(closure, [], {}, node)
+        if isinstance(fn, Attr) and fn.name == "apply" and isinstance(closure, Function) and is_module(fn.of):
+            every = Call(Attr(fn.of, "modules"), [], {}, node, self.module)  # each module inside is handed over
+            self.enter(closure, [Element(every, node, node, self.module)], {}, node)
         result: Value = Call(fn, args, kwargs, node, self.module)
         result.grad = self.grad  # type: ignore[attr-defined]
         event = self.event("call", fn, args, kwargs, node)

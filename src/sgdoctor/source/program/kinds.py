@@ -14,6 +14,7 @@ from .values import (
     Either,
     Element,
     External,
+    Function,
     Instance,
     Item,
     Loop,
@@ -325,3 +326,23 @@ def is_fresh(module: Value) -> bool:
     """Whether it holds weights, and none but those that torch's layers are made with in the program."""
     found = list(layers(module))
     return any(constructor(each).rpartition(".")[2] in WEIGHTED for each in found)
+
+
+def is_plain(value: Value) -> bool:
+    """Whether a value surely needs no gradient by itself: numbers, data, and what torch makes of such."""
+    if isinstance(value, (Const, Op, Item, Sequence, Carried, Either, External)):
+        return True
+    if isinstance(value, Element):
+        of = value.of.fn if isinstance(value.of, Call) else None
+        return not isinstance(of, Attr) or of.name not in ("parameters", "named_parameters", "modules", "children")
+    if isinstance(value, Attr):
+        return value.name not in ("weight", "bias", "parameters") and not isinstance(value.of, Instance)
+    if not isinstance(value, Call):
+        return False
+    name = layer_name(value.fn)
+    if name in WEIGHTED or isinstance(value.fn, (Instance, Function)):
+        return False
+    if isinstance(value.fn, External):
+        wants = value.kwargs.get("requires_grad")
+        return value.fn.name.startswith(("torch.", "numpy.", "math.")) and wants is None
+    return isinstance(value.fn, (Attr, Call))

@@ -69,6 +69,7 @@ class Targets(Calls):
                 owner.items[index.value] = value if old is None or not self.depth else either(old, value)
             else:
                 owner.whole = False
+                owner.items[f"?{len(owner.items)}"] = value
         elif isinstance(owner, Sequence):
             owner.whole = False
             owner.items.append(value)
