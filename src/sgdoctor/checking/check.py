@@ -85,6 +85,7 @@ def judged(
 ) -> Iterator[Placed]:
     """The findings of one program, at the files that were asked for, with what mends them."""
     source = Source.of(file.module for file in program)
+    source.asked = frozenset(file.module.file for file in program if file.asked)
     files = {file.module.file: file for file in program}
     for entry in rules:
         assert entry.in_source is not None

@@ -30,6 +30,7 @@ from .values import (
 )
 
 MAX_DEPTH = 24  # calls within calls
+MAX_ITEMS = 64  # of a tuple that is handed on as arguments
 MAX_ENTRIES = 40  # times that one function is gone through in one entry
 SAME = frozenset(("to", "cuda", "cpu", "float", "double", "half", "bfloat16", "apply", "type", "xpu", "to_empty"))
 ITSELF = frozenset(("train", "eval", "requires_grad_", "share_memory"))
@@ -81,7 +82,7 @@ class Calls(Expressions):
         for each in node.args:
             value = self.value(each, scope)
             if isinstance(each, ast.Starred):
-                if isinstance(value, Sequence) and value.whole:
+                if isinstance(value, Sequence) and value.whole and len(value.items) <= MAX_ITEMS:
                     args += value.items
                 else:
                     args.append(Op("star", [value], each, self.module))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import bisect
+import re
 from collections.abc import Callable
 
 from ..imports import file_of
@@ -26,7 +28,11 @@ from .values import (
     either,
 )
 
-FUEL = 20_000  # statements of one entry with all that it calls; one that needs more is not judged
+FUEL = 20_000  # statements of one file with all that it calls; one that needs more is not judged
+FUEL_UNCALLED = 1_500  # of a function that nothing in the program calls
+FUEL_IN_ALL = 60_000  # of the functions of one program that nothing calls
+# Words without which a function that nothing calls has nothing to be judged
+TRAINS = re.compile(r"backward|cross_entropy|Loss\b|_loss\b|kl_div|\.step\(|checkpoint\(|requires_grad|load_state_dict")
 
 
 class Exhausted(Exception):
@@ -50,6 +56,9 @@ class Machine(Targets):
         self.depth = 0  # branches and loops around
         self.fuel = FUEL
         self.entries: list[list[Step]] = []
+        self.lines: dict[str, list[int]] = {}  # of each file, those with a word of training
+        self.spent = 0
+        self.known = {part.removesuffix(".py") for file in source.modules for part in file.split("/")}
         self.module: Module
         self._do: dict[type[ast.stmt], Callable[[ast.stmt, Scope], str]] = {
             kind: getattr(self, name) for kind, name in STATEMENTS.items()
@@ -59,17 +68,37 @@ class Machine(Targets):
     def run(self) -> None:
         """Everything."""
         for module in self.source:
-            self.space(module)
+            if self.source.asked is None or module.file in self.source.asked:
+                self.space(module)
         for cls in list(self.classes):
-            if cls.node not in self.made:
-                self._entry(lambda cls=cls: self._unmade(cls))  # type: ignore[misc]
+            if cls.node not in self.made and self._could_train(cls):
+                self._entry(lambda cls=cls: self._unmade(cls), FUEL_UNCALLED)  # type: ignore[misc]
         for function in list(self.functions):
-            if function.node not in self.entered:
-                self._entry(lambda function=function: self._uncalled(function))  # type: ignore[misc]
+            if function.node not in self.entered and self._could_train(function):
+                self._entry(lambda function=function: self._uncalled(function), FUEL_UNCALLED)  # type: ignore[misc]
 
-    def _entry(self, work: Callable[[], None]) -> None:
+    def _could_train(self, value: Value) -> bool:
+        """Whether one of the words of training stands in a function or class, and fuel is left for it."""
+        module, node = value.module, value.node
+        if module is None or not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            return False
+        if self.source.asked is not None and module.file not in self.source.asked:
+            return False
+        if module.file not in self.lines:
+            text, at = module.text, 0
+            lines: list[int] = []
+            for match in TRAINS.finditer(text):
+                line = (lines[-1] if lines else 1) + text.count("\n", at, match.start())
+                lines.append(line)
+                at = match.start()
+            self.lines[module.file] = lines
+        lines = self.lines[module.file]
+        index = bisect.bisect_left(lines, node.lineno)
+        return index < len(lines) and lines[index] <= (node.end_lineno or node.lineno) and self.spent < FUEL_IN_ALL
+
+    def _entry(self, work: Callable[[], None], fuel: int = FUEL) -> None:
         outer = self.steps, self.frames, self.calls, self.grad, self.depth, self.fuel
-        self.steps, self.frames, self.calls, self.grad, self.depth, self.fuel = [], [], (), True, 0, FUEL
+        self.steps, self.frames, self.calls, self.grad, self.depth, self.fuel = [], [], (), True, 0, fuel
         self.times.clear()
         module = getattr(self, "module", None)
         try:
@@ -78,6 +107,7 @@ class Machine(Targets):
                 self.entries.append(self.steps)
         except (Exhausted, RecursionError):
             pass
+        self.spent += fuel - self.fuel if fuel == FUEL_UNCALLED else 0
         self.steps, self.frames, self.calls, self.grad, self.depth, self.fuel = outer
         if module is not None:
             self.module = module
@@ -334,7 +364,7 @@ class Machine(Targets):
         return self._space(module).scope.names
 
     def _imported(self, dotted: str, level: int) -> Module | None:
-        if len(self.source.modules) < 2:
+        if len(self.source.modules) < 2 or (not level and dotted.partition(".")[0] not in self.known):
             return None
         file = file_of(self.module.file, dotted, level, self.source.modules.__contains__)
         return self.source.modules.get(file) if file is not None else None
