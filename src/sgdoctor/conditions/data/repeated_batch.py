@@ -254,7 +254,7 @@ def in_source(source: Source) -> Iterator[Finding]:
             shuffled = order[0] is not None and not (isinstance(order[0], Const) and not order[0].value)
             data = loader.argument(0, "dataset")
             if not shuffled and order[1:] == [None, None] and _is_fixed(data):
-                text = "next(iter(loader)) begins anew in each round, and the loader does not shuffle: always the first batch"
+                text = "next(iter(loader)) begins anew each round, without shuffling: always the first batch"
                 yield Finding(site_of_event(place.event), (Evidence(text),), 0.93)
 
 

@@ -127,7 +127,7 @@ def in_source(source: Source) -> Iterator[Finding]:
             continue
         soft = made[0]
         assert isinstance(soft, Call)
-        text = f"{name} at line {place.event.node.lineno} is given the output of this sigmoid, and applies one itself"
+        text = f"{name} at line {place.event.line} is given the output of this sigmoid, and applies one itself"
         yield Finding(site_of_layer(soft), (Evidence(text),), 0.97, subject="Sigmoid")
 
 

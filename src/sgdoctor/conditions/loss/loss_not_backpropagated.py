@@ -217,9 +217,7 @@ def in_source(source: Source) -> Iterator[Finding]:
             if any(clears(p.event) and p.event.name == "set" for p in entry.places):
                 continue
             if losses and not any(escapes(entry, p.event.result) for p in losses if p.event.result is not None):
-                text = (
-                    f"a loss is computed and the optimizer steps at line {place.event.node.lineno}, and nothing in the "
-                )
+                text = f"a loss is computed and the optimizer steps at line {place.event.line}, and nothing in the "
                 text += "program calls backward(): no gradient exists"
                 yield Finding(site_of_event(losses[-1].event), (Evidence(text),), 0.95)
                 return
@@ -239,7 +237,7 @@ def _in_part(every: list[Entry]) -> Iterator[Finding]:
         if isinstance(whole, Op) and whole.operator == "Add" and any(each is sent for each in whole.operands):
             rest = [each for each in whole.operands if each is not sent]
             if any(loss_of(part) for each in rest for part in within(each)):
-                text = f"backward() is called on one term of the sum of line {getattr(whole.node, 'lineno', 0)}: the "
+                text = f"backward() is called on one term of the sum of line {whole.line}: the "
                 text += "loss in it sends nothing back"
                 yield Finding(site_of_event(place.event), (Evidence(text),), 0.93)
                 return

@@ -193,7 +193,7 @@ def in_source(source: Source) -> Iterator[Finding]:
                 continue
             if event.attribute == "requires_grad" and is_module(owner):
                 text = "requires_grad is set on a module, which has no such switch: its parameters go on training"
-            elif _is_parameter(owner) and event.attribute in _misspelt(event.attribute):
+            elif _is_parameter(owner) and event.attribute in _nearly(event.attribute):
                 text = (
                     f"{event.attribute} is no attribute of a parameter: requires_grad was meant, and nothing is frozen"
                 )
@@ -202,7 +202,7 @@ def in_source(source: Source) -> Iterator[Finding]:
             yield Finding(site_of_event(event), (Evidence(text),), 0.97, subject=())
 
 
-def _misspelt(name: str) -> list[str]:
+def _nearly(name: str) -> list[str]:
     return [] if name == "requires_grad" else [name for _ in difflib.get_close_matches(name, ["requires_grad"], 1, 0.8)]
 
 

@@ -164,7 +164,13 @@ def _layers(owner: Value, place: Place) -> list[Value]:
     return found
 
 
-DRAWING = ("normal_", "uniform_", "xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_") + (
+DRAWING = (
+    "normal_",
+    "uniform_",
+    "xavier_uniform_",
+    "xavier_normal_",
+    "kaiming_uniform_",
+    "kaiming_normal_",
     "orthogonal_",
     "trunc_normal_",
     "sparse_",

@@ -254,12 +254,7 @@ def in_source(source: Source) -> Iterator[Finding]:
         for place in entry.places:
             event = place.event
             owner, kept = settled(event.fn), settled(event.args[0]) if event.args else None
-            if (
-                event.name == "set"
-                and isinstance(owner, Instance)
-                and id(owner) in known
-                and isinstance(kept, CONTAINERS)
-            ):
+            if event.name == "set" and isinstance(owner, Instance) and id(owner) in known and isinstance(kept, PLAIN):
                 parts = [each for each in kept.parts() if _has_weights(each)]
                 if parts and not any(_is_elsewhere(e, owner, kept, parts) for e in every) and _is_used(every, parts):
                     line = getattr(event.node, "lineno", None)
@@ -271,7 +266,7 @@ def in_source(source: Source) -> Iterator[Finding]:
                 yield Finding(site_of_event(event), (Evidence(text),), 0.94, subject=("made", None))
 
 
-CONTAINERS = (Sequence, Mapping)
+PLAIN = (Sequence, Mapping)
 
 
 def _has_weights(value: Value) -> bool:

@@ -136,7 +136,7 @@ def in_source(source: Source) -> Iterator[Finding]:
                 taken = next((place for place in entry.places if place.event.result is state), None)
                 if taken is None or settled(state.fn.of) is not model or not _trained(entry, model, taken, load):
                     continue
-                text = f"state_dict() gives the live weights, no copy: what line {load.event.node.lineno} puts back is "
+                text = f"state_dict() gives the live weights, no copy: what line {load.event.line} puts back is "
                 text += "what the model has by then"
                 yield Finding(site_of_event(taken.event), (Evidence(text),), 0.95, subject="same")
 

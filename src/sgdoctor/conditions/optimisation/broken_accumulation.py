@@ -274,7 +274,7 @@ def in_source(source: Source) -> Iterator[Finding]:
                 text = "zero_grad() runs at every micro-batch, step() only now and then: what came between is lost"
                 site, subject = site_of_event(clears[0].event), "each"
             elif every and clears and all(_periodic(p, loop) for p in clears):
-                text = "step() runs at every micro-batch, zero_grad() only at the end of a window: gradients are used again"
+                text = "step() runs at every micro-batch, zero_grad() only once a window: gradients are reused"
                 site, subject = site_of_event(step.event), "step"
             elif periodic and not any(
                 called(p.event) == "zero_grad" or p.event.attribute == "grad" for p in entry.places

@@ -46,7 +46,8 @@ from collections.abc import Iterator
 from ...record import Record, Row, Site
 from ...source import Source
 from ...source.modes import trained
-from ...source.program.modes import Modes, sent_back, trained
+from ...source.program.modes import Modes, sent_back
+from ...source.program.modes import trained as steps_of
 from ...source.program.queries import entries
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_of_event
@@ -150,11 +151,11 @@ def in_source(source: Source) -> Iterator[Finding]:
             ):
                 continue
             back = sent_back(every) if back is None else back
-            steps = [step for step in trained(every, forward.model) if step.loop in forward.place.around]
+            steps = [step for step in steps_of(every, forward.model) if step.loop in forward.place.around]
             if not steps or id(event.result) not in back:
                 continue
             again = "from the second round on " if "train" in forward.modes else ""
-            text = f"{again}the model trains at line {event.node.lineno} in eval mode: nothing calls train() in between"
+            text = f"{again}the model trains at line {event.line} in eval mode: nothing calls train() in between"
             site, subject = site_of_event(forward.switch), site_of_event(event)
             yield Finding(site, (Evidence(text),), 0.93, subject=subject)
             return

@@ -209,7 +209,7 @@ def in_source(source: Source) -> Iterator[Finding]:
                     text = "these parameters are a generator that the optimizer has used up: nothing is clipped"
                     yield Finding(site_of_event(place.event), (Evidence(text),), 0.97, subject="nothing")
                 elif (met := _met(entry, place, given, optimizer)) is not None:
-                    text = f"gradients are clipped behind {called(met)}() and before backward(): what is stepped with is not"
+                    text = f"gradients are clipped behind {called(met)}() and before backward(): in vain"
                     yield Finding(site_of_event(place.event), (Evidence(text),), 0.95, subject="order")
 
 

@@ -52,7 +52,7 @@ from ...source.program.training import before, events_in, is_handed_on, is_of, r
 from ...source.program.values import Call
 from ...source.training import body_of, first_backward, is_repeated, shared_block, step_calls, wording
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import optimizers_of, site_at, site_of_event
+from ..questions import optimizers_of, site_of_event
 from .missing_zero_grad import zero_edits
 
 
@@ -139,7 +139,7 @@ def in_source(source: Source) -> Iterator[Finding]:
             if cleared is None or not direct or is_handed_on(entry, optimizer, loop):
                 continue
             text = "zero_grad() stands between backward() and step(): the step finds no gradient, and nothing is learnt"
-            built = site_at(optimizer.module, optimizer.node)
+            built = site_of_event(optimizer)
             yield Finding(site_of_event(cleared), (Evidence(text),), 0.98, subject=built)
 
 

@@ -171,12 +171,12 @@ def in_source(source: Source) -> Iterator[Finding]:
                 held = {one for value in optimizer.parts() for each in modules_of(value) for one in inner(each)}
                 if not trained & held or any(is_handed_on(each, optimizer) for each in every):
                     continue
-                text = f"the optimizer of line {optimizer.node.lineno} never steps: backward() fills gradients in vain"
+                text = f"the optimizer of line {optimizer.line} never steps: backward() fills gradients in vain"
                 yield Finding(
                     site_of_event(place.event),
                     (Evidence(text),),
                     0.95,
-                    subject=site_at(optimizer.module, optimizer.node),
+                    subject=site_of_event(optimizer),
                 )
                 return
 

@@ -163,7 +163,7 @@ def in_source(source: Source) -> Iterator[Finding]:
             outside = any(clears(place.event) for place in entry.places)
             text = f"each round of the loop at line {loop.line} adds to the gradients and steps"
             text += ": they are cleared outside of it only" if outside else ": nothing clears them, here or elsewhere"
-            built = site_at(optimizer.module, optimizer.node)
+            built = site_of_event(optimizer)
             yield Finding(site_of_event(backwards[0].event), (Evidence(text),), 0.97, subject=built)
 
 

@@ -247,8 +247,14 @@ def _halves(entry: Entry) -> Iterator[Finding]:
         if not isinstance(dtype, External) or dtype.name not in ("torch.float16", "torch.half"):
             continue
         behind = [p for p in entry.calls("backward") if p.loop is place.loop and p.order > place.order]
-        if place.loop is not None and place.event.grad and behind and "enabled" not in cast.kwargs:
-            text = "training passes run under float16 autocast, and nothing scales the loss: gradients below 6e-8 become zero"
+        if (
+            place.loop is not None
+            and place.event.grad
+            and behind
+            and isinstance(cast, Call)
+            and "enabled" not in cast.kwargs
+        ):
+            text = "training under float16 autocast without a scaler: gradients below 6e-8 become zero"
             yield Finding(site_of_event(place.event), (Evidence(text),), 0.9, subject="none")
 
 

@@ -155,7 +155,7 @@ def in_source(source: Source) -> Iterator[Finding]:
         for place in entry.places:
             if place.event.name == "set" and place.event.args and _is_weighted(place.event.args[0]):
                 yield from _replaced(entry, place, made)
-    yield from _forgotten(every)
+    yield from _left_out(every)
 
 
 def _is_weighted(value: Value) -> bool:
@@ -180,7 +180,7 @@ def _replaced(entry: Entry, place: Place, made: list[Place]) -> Iterator[Finding
         yield Finding(site_of_event(place.event), (Evidence(text),), 0.95, subject=())
 
 
-def _forgotten(every: list[Entry]) -> Iterator[Finding]:
+def _left_out(every: list[Entry]) -> Iterator[Finding]:
     """A model of its own, with fresh weights, that a loss goes through and that no optimizer was given."""
     known, certain = held(every)
     if not known or not certain or freezes(every):

@@ -262,7 +262,7 @@ def in_source(source: Source) -> Iterator[Finding]:
     """A scheduler that nothing steps, one stepped before its optimizer, a one-cycle stepped by epochs."""
     every = entries(source)
     places = [(entry, place) for entry in every for place in entry.places]
-    for entry, made in places:
+    for _, made in places:
         schedule = made.event.result
         if not isinstance(schedule, Call) or not is_scheduler(schedule) or made.event.name != "call":
             continue

@@ -176,7 +176,8 @@ def in_source(source: Source) -> Iterator[Finding]:
             steps = trained(every, forward.model)
             inside = place.loop
             repeated = inside is not None and not any(inside in step.around for step in steps)
-            if not steps or (repeated and not any(from_loop(each, inside) for each in event.args)):
+            fed = inside is not None and any(from_loop(each, inside) for each in event.args)
+            if not steps or (repeated and not fed):
                 continue  # not trained; or many passes over one input: dropout is meant to act
             back = sent_back(every) if back is None else back
             behind = any(step.order < place.order or set(step.loops) & set(place.loops) for step in steps)

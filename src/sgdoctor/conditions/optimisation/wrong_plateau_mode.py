@@ -143,7 +143,7 @@ def in_source(source: Source) -> Iterator[Finding]:
             if (fed, direction) not in (("loss", "max"), ("accuracy", "min")):
                 continue
             other = "min" if fed == "loss" else "max"
-            text = f"mode={direction!r}, and it is fed a {fed} at line {place.event.node.lineno}: the rate falls while it improves"
+            text = f"mode={direction!r}, and fed a {fed} at line {place.event.line}: the rate falls while it improves"
             yield Finding(site_of_event(schedule), (Evidence(text),), 0.95, subject=other)
 
 

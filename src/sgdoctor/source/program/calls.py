@@ -20,6 +20,7 @@ from .values import (
     Function,
     Instance,
     Mapping,
+    Namespace,
     Op,
     Parent,
     Partial,
@@ -74,6 +75,7 @@ class Calls(Expressions):
     frames: list[Frame]
     entered: set[ast.AST]
     made: set[ast.AST]
+    spaces: dict[str, Namespace]
     block: Callable[[list[ast.stmt], Scope], str]
 
     def _call(self, node: ast.Call, scope: Scope) -> Value:
@@ -177,10 +179,9 @@ class Calls(Expressions):
             return owner.items.get(args[0].value, result)
         elif isinstance(owner, Mapping) and fn.name in ("update", "pop", "setdefault", "clear"):
             owner.whole = False
-        elif fn.name in PREPARING and args and isinstance(owner, Call) and isinstance(owner.fn, External):
-            if owner.fn.name.startswith(FRAMEWORKS):
-                node = result.node or self.module.tree
-                return args[0] if len(args) == 1 else Sequence(args, "Tuple", node, self.module, self.depth, True)
+        elif fn.name in PREPARING and args and _made_by(owner).startswith(FRAMEWORKS):
+            node = result.node or self.module.tree
+            return args[0] if len(args) == 1 else Sequence(args, "Tuple", node, self.module, self.depth, True)
         return result
 
     def _through(self, layer: Value, args: list[Value], result: Value, node: ast.AST) -> Value:
@@ -206,10 +207,7 @@ class Calls(Expressions):
         for name in ("__call__", "forward"):
             found = owner.cls.find(name)
             if found is not None and isinstance(found[0], Function):
-                method = found[0]
-                assert method.module is not None
-                bound = Function(method.node, method.module, method.scope, found[1], owner)  # type: ignore[arg-type]
-                event.result = self.enter(bound, args, kwargs, node)
+                event.result = self.enter(found[0].bound_to(found[1], owner), args, kwargs, node)
                 return event.result
         result = Call(owner, args, kwargs, node, self.module)
         result.grad = self.grad
@@ -225,10 +223,7 @@ class Calls(Expressions):
             self.made.update(each.node for each in cls.order() if isinstance(each, Class) and each.node is not None)
         found = cls.find("__init__")
         if found is not None and isinstance(found[0], Function):
-            made = found[0]
-            assert made.module is not None
-            bound = Function(made.node, made.module, made.scope, found[1], instance)  # type: ignore[arg-type]
-            self.enter(bound, args if known else None, kwargs, node)
+            self.enter(found[0].bound_to(found[1], instance), args if known else None, kwargs, node)
         else:
             fields = [
                 each.target.id
@@ -368,6 +363,10 @@ class Calls(Expressions):
         return None
 
 
+def _made_by(value: Value) -> str:
+    return value.fn.name if isinstance(value, Call) and isinstance(value.fn, External) else ""
+
+
 def _own(value: Value) -> bool:
     return isinstance(value, (Function, Class, Instance, Partial))
 
@@ -377,11 +376,11 @@ def layers_of(layer: Call) -> list[Value] | None:
     if not isinstance(layer.fn, External) or layer.fn.name != "torch.nn.Sequential" or layer.kwargs:
         return None
     layers = list(layer.args)
-    if len(layers) == 1 and isinstance(layers[0], Call) and isinstance(layers[0].fn, External):
-        if layers[0].fn.name == "collections.OrderedDict" and len(layers[0].args) == 1:
-            pairs = layers[0].args[0]
-            if isinstance(pairs, Sequence) and pairs.whole:
-                layers = [each.items[1] for each in pairs.items if isinstance(each, Sequence) and len(each.items) == 2]
+    first = layers[0] if len(layers) == 1 else None
+    if isinstance(first, Call) and _made_by(first) == "collections.OrderedDict" and len(first.args) == 1:
+        pairs = first.args[0]
+        if isinstance(pairs, Sequence) and pairs.whole:
+            layers = [each.items[1] for each in pairs.items if isinstance(each, Sequence) and len(each.items) == 2]
     if any(isinstance(each, Op) or not (is_module(each) or isinstance(each, Call)) for each in layers):
         return None
     return layers

@@ -47,8 +47,23 @@ ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
 LARGE = 1e15  # no arithmetic of literals beyond: a power can take for ever
 # What gives the elements of its first argument, as a loop sees them
 ITERATORS = frozenset(
-    ("tqdm.tqdm", "tqdm.auto.tqdm", "tqdm.notebook.tqdm", "tqdm.rich.tqdm", "tqdm.asyncio.tqdm", "tqdm.trange", "iter")
-    + ("reversed", "sorted", "list", "tuple", "itertools.islice", "itertools.cycle", "set", "tqdm.autonotebook.tqdm")
+    (
+        "tqdm.tqdm",
+        "tqdm.auto.tqdm",
+        "tqdm.notebook.tqdm",
+        "tqdm.rich.tqdm",
+        "tqdm.asyncio.tqdm",
+        "tqdm.trange",
+        "iter",
+        "reversed",
+        "sorted",
+        "list",
+        "tuple",
+        "itertools.islice",
+        "itertools.cycle",
+        "set",
+        "tqdm.autonotebook.tqdm",
+    )
 )
 
 
@@ -120,8 +135,9 @@ class Expressions:
             if found is None:
                 return Attr(owner.instance, name, node, self.module)
             method = found[0]
-            bound = isinstance(method, Function) and method.module is not None
-            return Function(method.node, method.module, method.scope, found[1], owner.instance) if bound else method
+            if not isinstance(method, Function):
+                return method
+            return method.bound_to(found[1], owner.instance)
         if isinstance(owner, Carried) and isinstance(self.settled(owner), (Instance, Namespace)):
             return self.attribute(self.settled(owner), name, node)
         if isinstance(owner, Either) and any(isinstance(each, Instance) for each in owner.options):
@@ -130,9 +146,9 @@ class Expressions:
             for each in parts[1:]:
                 merged = either(merged, each)
             return merged
-        if isinstance(owner, Call) and isinstance(owner.fn, External) and name in owner.kwargs:
-            if owner.fn.name in ("types.SimpleNamespace", "argparse.Namespace"):
-                return owner.kwargs[name]
+        made = owner.fn.name if isinstance(owner, Call) and isinstance(owner.fn, External) else ""
+        if isinstance(owner, Call) and name in owner.kwargs and made in ("types.SimpleNamespace", "argparse.Namespace"):
+            return owner.kwargs[name]
         return Attr(owner, name, node, self.module)
 
     def _own(self, owner: Instance, name: str, node: ast.AST) -> Value:
@@ -155,7 +171,7 @@ class Expressions:
         return bound
 
     def settled(self, value: Value) -> Value:
-        """A value without what only a loop makes uncertain: what a name had before it, or gets in it if that is none."""
+        """A value without what only a loop makes uncertain: what a name had before, or gets in it if that is none."""
         for _ in range(20):
             if not isinstance(value, Carried):
                 return value
@@ -173,12 +189,12 @@ class Expressions:
 
     def item(self, owner: Value, index: Value, node: ast.AST) -> Value:
         """`owner[index]`."""
-        if isinstance(index, Const):
-            if isinstance(owner, Sequence) and owner.whole and isinstance(index.value, int):
-                if -len(owner.items) <= index.value < len(owner.items):
-                    return owner.items[index.value]
-            if isinstance(owner, Mapping) and isinstance(index.value, (str, int)) and index.value in owner.items:
-                return owner.items[index.value]
+        key = index.value if isinstance(index, Const) else None
+        if isinstance(key, int) and isinstance(owner, Sequence) and owner.whole:
+            if -len(owner.items) <= key < len(owner.items):
+                return owner.items[key]
+        elif isinstance(key, (str, int)) and isinstance(owner, Mapping) and key in owner.items:
+            return owner.items[key]
         if isinstance(owner, Sequence) and len(owner.items) == 1 and not owner.whole:
             return owner.items[0]
         return Item(owner, index, node, self.module)

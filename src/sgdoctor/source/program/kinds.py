@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-from .calls import is_layer, is_module
+from .calls import is_layer as is_layer
+from .calls import is_module as is_module
 from .values import (
     Attr,
     Call,
@@ -26,9 +27,32 @@ from .values import (
 
 # Methods that give the same numbers in another form; a softmax or a sigmoid before them is still one behind them
 FORMS = frozenset(
-    ("to", "cuda", "cpu", "float", "double", "half", "bfloat16", "contiguous", "clone", "view", "reshape", "squeeze")
-    + ("unsqueeze", "flatten", "permute", "transpose", "view_as", "reshape_as", "type", "type_as", "ravel", "mT")
-    + ("requires_grad_", "retain_grad")
+    (
+        "to",
+        "cuda",
+        "cpu",
+        "float",
+        "double",
+        "half",
+        "bfloat16",
+        "contiguous",
+        "clone",
+        "view",
+        "reshape",
+        "squeeze",
+        "unsqueeze",
+        "flatten",
+        "permute",
+        "transpose",
+        "view_as",
+        "reshape_as",
+        "type",
+        "type_as",
+        "ravel",
+        "mT",
+        "requires_grad_",
+        "retain_grad",
+    )
 )
 CUTS = frozenset(("detach", "detach_", "item", "numpy", "tolist", "data"))
 LOSSES = {
@@ -45,18 +69,82 @@ LOSSES = {
 CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 # Libraries that do not train: what they are given comes back as it was
 FRAMES_OUTSIDE = frozenset(
-    ("torch", "numpy", "math", "random", "time", "os", "sys", "tqdm", "logging", "json", "copy", "itertools", "sklearn")
-    + ("matplotlib", "pandas", "collections", "functools", "pathlib", "argparse", "torchvision", "contextlib", "wandb")
-    + ("typing", "dataclasses", "datetime", "pickle", "warnings", "re", "csv", "string", "statistics", "scipy", "PIL")
+    (
+        "torch",
+        "numpy",
+        "math",
+        "random",
+        "time",
+        "os",
+        "sys",
+        "tqdm",
+        "logging",
+        "json",
+        "copy",
+        "itertools",
+        "sklearn",
+        "matplotlib",
+        "pandas",
+        "collections",
+        "functools",
+        "pathlib",
+        "argparse",
+        "torchvision",
+        "contextlib",
+        "wandb",
+        "typing",
+        "dataclasses",
+        "datetime",
+        "pickle",
+        "warnings",
+        "re",
+        "csv",
+        "string",
+        "statistics",
+        "scipy",
+        "PIL",
+    )
 )
 WEIGHTED = frozenset(
-    ("Linear", "Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "Bilinear")
-    + ("LSTM", "GRU", "RNN", "Embedding", "EmbeddingBag", "LSTMCell", "GRUCell", "RNNCell", "MultiheadAttention")
-    + ("TransformerEncoderLayer", "TransformerDecoderLayer", "Transformer")
+    (
+        "Linear",
+        "Conv1d",
+        "Conv2d",
+        "Conv3d",
+        "ConvTranspose1d",
+        "ConvTranspose2d",
+        "ConvTranspose3d",
+        "Bilinear",
+        "LSTM",
+        "GRU",
+        "RNN",
+        "Embedding",
+        "EmbeddingBag",
+        "LSTMCell",
+        "GRUCell",
+        "RNNCell",
+        "MultiheadAttention",
+        "TransformerEncoderLayer",
+        "TransformerDecoderLayer",
+        "Transformer",
+    )
 )
 MODAL = frozenset(
-    ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout", "SyncBatchNorm")
-    + ("BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "InstanceNorm1d", "InstanceNorm2d", "InstanceNorm3d")
+    (
+        "Dropout",
+        "Dropout1d",
+        "Dropout2d",
+        "Dropout3d",
+        "AlphaDropout",
+        "FeatureAlphaDropout",
+        "SyncBatchNorm",
+        "BatchNorm1d",
+        "BatchNorm2d",
+        "BatchNorm3d",
+        "InstanceNorm1d",
+        "InstanceNorm2d",
+        "InstanceNorm3d",
+    )
 )
 
 
@@ -187,7 +275,8 @@ def options(value: Value | None) -> list[Value]:
 
 def within(value: Value | None, stop: Callable[[Value], bool] | None = None, limit: int = 4000) -> Iterator[Value]:
     """A value and all that it is made of. `stop`: values that are not looked into."""
-    waiting, seen = [value] if value is not None else [], set()
+    waiting = [value] if value is not None else []
+    seen: set[int] = set()
     while waiting and len(seen) < limit:
         each = waiting.pop()
         if id(each) in seen:
@@ -275,9 +364,9 @@ def inner(module: Value) -> set[int]:
 def applied(value: Value | None, stop: Callable[[Value], bool] | None = None) -> Iterator[Call]:
     """The layers' outputs that a value is made of."""
     for each in within(value, stop):
-        if isinstance(each, Call) and is_layer(settled(each.fn) or each):
-            if isinstance(each.fn, (Call, Carried, Either)):
-                yield each
+        applies = isinstance(each, Call) and isinstance(each.fn, (Call, Carried, Either))
+        if applies and isinstance(each, Call) and is_layer(settled(each.fn) or each):
+            yield each
 
 
 def from_loop(value: Value | None, loop: Loop) -> bool:

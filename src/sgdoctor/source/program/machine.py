@@ -31,6 +31,7 @@ from .values import (
 FUEL = 20_000  # statements of one file with all that it calls; one that needs more is not judged
 FUEL_UNCALLED = 1_500  # of a function that nothing in the program calls
 FUEL_IN_ALL = 60_000  # of the functions of one program that nothing calls
+FRAMEWORKS = ("torch", "lightning", "pytorch_lightning", "accelerate")
 # Words without which a function that nothing calls has nothing to be judged
 TRAINS = re.compile(r"backward|cross_entropy|Loss\b|_loss\b|kl_div|\.step\(|checkpoint\(|requires_grad|load_state_dict")
 
@@ -84,6 +85,8 @@ class Machine(Targets):
             return False
         if self.source.asked is not None and module.file not in self.source.asked:
             return False
+        if not any(path.partition(".")[0] in FRAMEWORKS for path in module.names.values()):
+            return False  # other libraries have a backward() too
         if module.file not in self.lines:
             text, at = module.text, 0
             lines: list[int] = []
@@ -130,7 +133,7 @@ class Machine(Targets):
         """A class that the program does not make: with an object made of unknown arguments, each method by itself."""
         assert cls.module is not None
         self.module = cls.module
-        instance = self.instantiate(cls, [], {}, cls.node, known=False)
+        instance = self.instantiate(cls, [], {}, cls.node or cls.module.tree, known=False)
         for value in list(cls.scope.names.values()):
             if isinstance(value, Function) and value.node not in self.entered:
                 before, self.steps = self.steps, []

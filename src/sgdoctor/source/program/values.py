@@ -21,6 +21,11 @@ class Value:
         """The values it is made of."""
         return ()
 
+    @property
+    def line(self) -> int:
+        """Where it stands."""
+        return getattr(self.node, "lineno", 1)
+
 
 class Const(Value):
     """A literal, or arithmetic of literals."""
@@ -198,6 +203,11 @@ class Function(Value):
     def parts(self) -> tuple[Value, ...]:
         return () if self.bound is None else (self.bound,)
 
+    def bound_to(self, owner: Class, instance: Value) -> Function:
+        """The method of an object."""
+        assert isinstance(self.node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) and self.module is not None
+        return Function(self.node, self.module, self.scope, owner, instance)
+
 
 class Partial(Value):
     """`functools.partial` of something."""
@@ -332,6 +342,11 @@ class Event:
         self.result: Value | None = None
         self.grad: bool | None = True
         self.frames: tuple[ast.AST, ...] = ()  # the calls that led here, innermost last
+
+    @property
+    def line(self) -> int:
+        """Where it stands."""
+        return getattr(self.node, "lineno", 1)
 
 
 class Loop:
