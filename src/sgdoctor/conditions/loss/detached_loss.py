@@ -51,11 +51,11 @@ from ...record.record import Objective, numbers
 from ...source import Edit, Module, Source
 from ...source.flow import Trail
 from ...source.output import output_of
-from ...source.program.kinds import WEIGHTED, applied, is_cut, is_plain, layer_name, settled, within
+from ...source.program.kinds import WEIGHTED, applied, is_cut, layer_name, settled, within
 from ...source.program.queries import Entry, backward_of, entries
-from ...source.program.training import freezes, held
+from ...source.program.tensors import is_plain
+from ...source.program.training import freezes, held, layers_reached
 from ...source.program.values import (
-    Attr,
     Call,
 )
 from ...source.spelling import in_place_of, spelled
@@ -368,8 +368,8 @@ def in_source(source: Source) -> Iterator[Finding]:
                 if behind:
                     cut = behind[0]
                     text = "nothing that can be trained reaches this loss but through here, where the graph is cut"
-                    yield Finding(site_of_event(cut), (Evidence(text),), 0.95, subject=site_of_event(place.event))
-                    return
+                    subject = site_of_event(place.event)
+                    return (yield Finding(site_of_event(cut), (Evidence(text),), 0.95, subject=subject))
 
 
 def _partly(every: list[Entry]) -> Iterator[Finding]:
@@ -378,20 +378,15 @@ def _partly(every: list[Entry]) -> Iterator[Finding]:
     backwards = [backward_of(place.event) for entry in every for place in entry.calls("backward")]
     if not certain or freezes(every) or not backwards:
         return
-    reached: set[int] = set()
-    for loss in backwards:
-        reached |= {id(settled(each.fn)) for each in applied(loss, stop=is_cut)}
-        if any(isinstance(each, Attr) and each.name.endswith("parameters") for each in within(loss, stop=is_cut)):
-            return  # a penalty on the weights reaches them
-    for loss in backwards:
+    reached = layers_reached(backwards)
+    for loss in backwards if reached is not None else ():
         for cut in within(loss):
             if not is_cut(cut) or (isinstance(cut, Call) and cut.grad is False):
                 continue
             behind = {id(settled(each.fn)) for each in applied(cut) if layer_name(each.fn) in WEIGHTED}
-            if behind and behind <= known and not behind & reached:
+            if behind and behind <= known and reached is not None and not behind & reached:
                 text = "the graph is cut here: no gradient reaches the layers before, which the optimizer holds"
-                yield Finding(site_of_event(cut), (Evidence(text),), 0.9)
-                return
+                return (yield Finding(site_of_event(cut), (Evidence(text),), 0.9))
 
 
 CONDITION = Condition(

@@ -34,8 +34,9 @@ from ...record import Record
 from ...record.record import number
 from ...source import Module, Source
 from ...source.program import Value
-from ...source.program.kinds import constructor, is_plain, within
+from ...source.program.kinds import constructor, within
 from ...source.program.queries import called, entries
+from ...source.program.tensors import is_plain
 from ...source.program.values import Attr, Const, Element, External, Instance, Mapping
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import listed

@@ -212,7 +212,7 @@ def in_source(source: Source) -> Iterator[Finding]:
 
 def _returns(carried: Carried, made: set[int]) -> bool:
     """Whether the model's output comes back under the name, and nothing cuts it off on the way."""
-    parts = list(within(carried.left, stop=is_cut))
+    parts = list(within(carried.left, stop=lambda each: is_cut(each) or isinstance(each, Either)))
     chosen = isinstance(carried.left, Either)
     return not chosen and any(id(each) in made for each in parts) and any(each is carried for each in parts)
 

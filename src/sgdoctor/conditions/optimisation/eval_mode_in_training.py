@@ -46,7 +46,7 @@ from collections.abc import Iterator
 from ...record import Record, Row, Site
 from ...source import Source
 from ...source.modes import trained
-from ...source.program.modes import Modes, sent_back
+from ...source.program.modes import modes_of, sent_back
 from ...source.program.modes import trained as steps_of
 from ...source.program.queries import entries
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
@@ -140,7 +140,7 @@ def in_source(source: Source) -> Iterator[Finding]:
     every = entries(source)
     back: set[int] | None = None
     for entry in every:
-        for forward in Modes(entry).forwards():
+        for forward in modes_of(entry).forwards():
             event, loop = forward.place.event, forward.place.loop
             if (
                 event.grad is False

@@ -38,7 +38,7 @@ from ...record import Record, Site
 from ...source import Module, Source
 from ...source.program import Event, Value
 from ...source.program.kinds import loss_of, within
-from ...source.program.modes import Modes, compared, sent_back, trained
+from ...source.program.modes import compared, modes_of, sent_back, trained
 from ...source.program.queries import Entry, called, entries, owner_of
 from ...source.rhythm import calls_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
@@ -189,7 +189,7 @@ def in_source(source: Source) -> Iterator[Finding]:
         return
     back: set[int] | None = None
     for entry in every:
-        for forward in Modes(entry).forwards(modal=False):
+        for forward in modes_of(entry).forwards(modal=False):
             event, loop = forward.place.event, forward.place.loop
             if event.grad is not True:
                 continue

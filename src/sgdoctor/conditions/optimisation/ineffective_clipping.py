@@ -45,8 +45,9 @@ from ...record.loop import windows
 from ...record.steps import Steps
 from ...source import Module, Source
 from ...source.program import Event, Value
-from ...source.program.kinds import is_generator, modules_of
+from ...source.program.kinds import modules_of
 from ...source.program.queries import Entry, Place, called, entries, stepped
+from ...source.program.tensors import is_generator
 from ...source.program.training import before, events_in, is_of, rounds
 from ...source.program.values import Call
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy

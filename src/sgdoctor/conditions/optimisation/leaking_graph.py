@@ -38,7 +38,7 @@ from ...source.module import Function
 from ...source.program import Event, Loop, Value
 from ...source.program.kinds import is_cut, within
 from ...source.program.queries import Entry, backward_of, called, entries, owner_of
-from ...source.program.values import Op, Sequence
+from ...source.program.values import Either, Op, Sequence
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of_event
 
@@ -203,7 +203,9 @@ def _kept(entry: Entry, loop: Loop, loss: Value) -> Iterator[Value | Event]:
     for each in loops.values():
         for carried in each.carried.values():
             left = carried.left
-            summed = isinstance(left, Op) and left.grad and any(part is carried for part in within(left, stop=is_cut))
+            summed = (
+                isinstance(left, Op) and left.grad and any(part is carried for part in within(left, stop=_may_be_cut))
+            )
             if summed and _carries(left, loss) and not any(holds_in(value, left) for value in again):
                 yield left
 
@@ -214,7 +216,11 @@ def holds_in(value: Value | None, part: Value) -> bool:
 
 
 def _carries(value: Value, loss: Value) -> bool:
-    return any(each is loss for each in within(value, stop=is_cut))
+    return any(each is loss for each in within(value, stop=_may_be_cut))
+
+
+def _may_be_cut(value: Value) -> bool:
+    return is_cut(value) or isinstance(value, Either)
 
 
 CONDITION = Condition(

@@ -140,7 +140,9 @@ def in_source(source: Source) -> Iterator[Finding]:
                 continue
             text = "zero_grad() stands between backward() and step(): the step finds no gradient, and nothing is learnt"
             built = site_of_event(optimizer)
-            yield Finding(site_of_event(cleared), (Evidence(text),), 0.98, subject=built)
+            yield Finding(
+                site_of_event(cleared), (Evidence(text),), 0.98, subject=(site_of_event(direct[0].event), built)
+            )
 
 
 def _between(entry: Entry, step: Place, optimizer: Call) -> Event | None:

@@ -36,8 +36,9 @@ from collections.abc import Iterator
 from ...record import Record
 from ...record.schedules import Schedule, schedules
 from ...source import Module, Source
-from ...source.program.kinds import constructor, loss_of, measured
+from ...source.program.kinds import constructor, loss_of
 from ...source.program.queries import entries, owner_of
+from ...source.program.tensors import measured
 from ...source.program.values import Call
 from ...source.quantity import expressions
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy

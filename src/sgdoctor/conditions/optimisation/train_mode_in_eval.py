@@ -51,9 +51,9 @@ from ...record import Record, Row, Site
 from ...source import Module, Source
 from ...source.modes import evaluated
 from ...source.program import Event
-from ...source.program.kinds import from_loop
-from ...source.program.modes import Modes, compared, sent_back, trained
+from ...source.program.modes import compared, modes_of, sent_back, trained
 from ...source.program.queries import Entry, called, entries
+from ...source.program.tensors import from_loop
 from ...source.program.values import External
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import site_of_event
@@ -169,7 +169,7 @@ def in_source(source: Source) -> Iterator[Finding]:
     yield from _always_on(every)
     back: set[int] | None = None
     for entry in every:
-        for forward in Modes(entry).forwards():
+        for forward in modes_of(entry).forwards():
             event, place = forward.place.event, forward.place
             if event.grad is not False or forward.modes != {"train"} or isinstance(_statement(event), ast.Expr):
                 continue
@@ -187,7 +187,7 @@ def in_source(source: Source) -> Iterator[Finding]:
                 "held against targets without gradients while in train mode: dropout and batch norm act as in training"
             )
             forth = next(
-                (f.place.event for f in Modes(entry).forwards() if f.model is forward.model and f.place.event.grad),
+                (f.place.event for f in modes_of(entry).forwards() if f.model is forward.model and f.place.event.grad),
                 None,
             )
             subject = site_of_event(forth) if forth is not None else None

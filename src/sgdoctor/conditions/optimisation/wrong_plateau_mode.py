@@ -36,8 +36,9 @@ from collections.abc import Iterator
 from ...record import Record
 from ...record.schedules import Schedule, schedules
 from ...source import Module, Source
-from ...source.program.kinds import constructor, metric_kind
+from ...source.program.kinds import constructor
 from ...source.program.queries import entries, owner_of
+from ...source.program.tensors import metric_kind
 from ...source.program.values import Call, Const
 from ...source.quantity import kind_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy

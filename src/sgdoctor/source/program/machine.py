@@ -7,11 +7,10 @@ import bisect
 import re
 from collections.abc import Callable
 
-from ..imports import file_of
 from ..module import Function as Definition
 from ..module import Module, Source
 from .calls import Frame
-from .targets import Targets
+from .importing import Importing
 from .values import (
     Branch,
     Carried,
@@ -40,7 +39,7 @@ class Exhausted(Exception):
     """An entry is too long to be followed."""
 
 
-class Machine(Targets):
+class Machine(Importing):
     """One program. `entries` is what its files do from top to bottom, and its functions that nothing calls."""
 
     def __init__(self, source: Source) -> None:
@@ -166,7 +165,7 @@ class Machine(Targets):
     def _expression(self, node: ast.Expr, scope: Scope) -> str:
         if not isinstance(node.value, ast.Constant):
             value = self.value(node.value, scope)
-            if isinstance(value, Value) and isinstance(node.value, ast.Call):
+            if isinstance(node.value, ast.Call):
                 name = value.fn.name if hasattr(value, "fn") and isinstance(value.fn, External) else ""
                 if name in ("sys.exit", "exit", "quit", "os._exit"):
                     return "raise"
@@ -228,17 +227,12 @@ class Machine(Targets):
                 self.value(child, scope)
         return {ast.Raise: "raise", ast.Break: "break", ast.Continue: "continue"}[type(node)]
 
-    def _assert(self, node: ast.Assert, scope: Scope) -> str:
-        self.value(node.test, scope)
-        return ""
-
     def _if(self, node: ast.If, scope: Scope) -> str:
         test = self.value(node.test, scope)
         if isinstance(test, Const) and test.value is True and _is_main(node.test):
             return self.block(node.body, scope)
         branch = Branch(node, self.module, test)
-        leaves = self.arms(branch, [node.body, node.orelse], scope)
-        return leaves
+        return self.arms(branch, [node.body, node.orelse], scope)
 
     def arms(self, branch: Branch, bodies: list[list[ast.stmt]], scope: Scope) -> str:
         """Alternatives: what they leave behind is put together; how all of them leave, "" where one goes on."""
@@ -328,50 +322,6 @@ class Machine(Targets):
         branch = Branch(node, self.module, self.value(node.subject, scope))
         return self.arms(branch, [*(each.body for each in node.cases), []], scope)
 
-    def _import(self, node: ast.Import, scope: Scope) -> str:
-        for alias in node.names:
-            found = self._imported(alias.name, 0)
-            if found is not None and alias.asname:
-                scope.names[alias.asname] = self.space(found)
-            elif found is None:
-                name = alias.asname or alias.name.partition(".")[0]
-                scope.names[name] = External(alias.name if alias.asname else name, node, self.module)
-        return ""
-
-    def _import_from(self, node: ast.ImportFrom, scope: Scope) -> str:
-        base = node.module or ""
-        home = self._imported(base, node.level) if base else None
-        for alias in node.names:
-            bound = alias.asname or alias.name
-            inner = self._imported(f"{base}.{alias.name}" if base else alias.name, node.level)
-            if alias.name == "*":
-                if home is not None:
-                    scope.names.update(self._kept(home))
-            elif inner is not None:
-                scope.names[bound] = self._space(inner)
-            elif home is not None:
-                scope.names[bound] = self._kept(home).get(alias.name, Value(node, self.module))
-            elif node.level:
-                scope.names[bound] = Value(node, self.module)
-            else:
-                scope.names[bound] = External(f"{base}.{alias.name}", node, self.module)
-        return ""
-
-    def _space(self, module: Module) -> Namespace:
-        here = self.module
-        space = self.space(module)
-        self.module = here
-        return space
-
-    def _kept(self, module: Module) -> dict[str, Value]:
-        return self._space(module).scope.names
-
-    def _imported(self, dotted: str, level: int) -> Module | None:
-        if len(self.source.modules) < 2 or (not level and dotted.partition(".")[0] not in self.known):
-            return None
-        file = file_of(self.module.file, dotted, level, self.source.modules.__contains__)
-        return self.source.modules.get(file) if file is not None else None
-
     def _delete(self, node: ast.Delete, scope: Scope) -> str:
         for target in node.targets:
             if isinstance(target, ast.Name):
@@ -430,7 +380,6 @@ STATEMENTS: dict[type[ast.stmt], str] = {
     ast.Raise: "_leave",
     ast.Break: "_leave",
     ast.Continue: "_leave",
-    ast.Assert: "_assert",
     ast.If: "_if",
     ast.For: "_for",
     ast.AsyncFor: "_for",

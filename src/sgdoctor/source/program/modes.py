@@ -31,7 +31,8 @@ class Modes:
         self._seen: dict[int, list[tuple[str, Event | None]]] = {}
         self._inner: dict[int, set[int]] = {}
         self._nested = 0
-        self._go(entry.steps, {})
+        if next(entry.calls("backward"), None) is not None or next(entry.calls("eval"), None) is not None:
+            self._go(entry.steps, {})
 
     def forwards(self, modal: bool = True) -> list[Forward]:
         """Every call of a model; `modal`: of one that has layers which act differently in the two modes."""
@@ -100,6 +101,14 @@ class Modes:
                 if value is not None and is_module(value):
                     for key in self._inside(value):
                         state[key] = ("", None)
+
+
+def modes_of(entry: Entry) -> Modes:
+    """The modes of an entry, followed once."""
+    found = entry.facts.get("modes")
+    if not isinstance(found, Modes):
+        found = entry.facts["modes"] = Modes(entry)
+    return found
 
 
 def has_modes(model: Value) -> bool:

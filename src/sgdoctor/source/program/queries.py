@@ -28,6 +28,10 @@ from .values import (
     Value,
 )
 
+TELLING = frozenset(
+    ("backward", "step", "zero_grad", "checkpoint", "load_state_dict", "add_param_group", "manual_backward")
+)
+
 
 class Place(NamedTuple):
     """An event and what stands around it, outermost first: loops, and branches with the arm."""
@@ -54,7 +58,12 @@ class Entry:
     def __init__(self, steps: list[Step]) -> None:
         self.steps = steps
         self.places: list[Place] = []
+        self.facts: dict[str, object] = {}  # what readers have found out, by the name of the reader
         self._walk(steps, ())
+        self._by_name: dict[str, list[Place]] = {}
+        for place in self.places:
+            if place.event.name == "call":
+                self._by_name.setdefault(place.event.called, []).append(place)
 
     def _walk(self, steps: list[Step], around: tuple[Loop | Branch, ...]) -> None:
         for step in steps:
@@ -68,25 +77,36 @@ class Entry:
 
     def calls(self, *names: str) -> Iterator[Place]:
         """Calls of methods, or of functions outside the program, by their last names."""
-        for place in self.places:
-            if place.event.name == "call" and called(place.event) in names:
-                yield place
+        if len(names) == 1:
+            yield from self._by_name.get(names[0], ())
+            return
+        found = [place for name in names for place in self._by_name.get(name, ())]
+        yield from sorted(found, key=lambda place: place.order)
 
 
 def entries(source: Source) -> list[Entry]:
     """The entries of a program that train, or could."""
     found = source.facts.get("entries")
     if not isinstance(found, list):
-        found = source.facts["entries"] = [Entry(steps) for steps in machine_of(source).entries]
+        every = [Entry(steps) for steps in machine_of(source).entries]
+        found = source.facts["entries"] = [entry for entry in every if any(map(_matters, entry.places))]
     return found
+
+
+def _matters(place: Place) -> bool:
+    """Whether it has to do with training: most functions of a large program do nothing of the kind."""
+    event = place.event
+    if event.name == "set":
+        return "requires_grad" in event.attribute or event.attribute == "grad"
+    if event.name != "call":
+        return False
+    made = event.fn.name.startswith("torch.optim.") if isinstance(event.fn, External) else False
+    return made or called(event) in TELLING or loss_of(event.result) is not None
 
 
 def called(event: Event) -> str:
     """The last name of what is called: `step` of `optimizer.step()`, `softmax` of `F.softmax()`."""
-    fn = event.fn
-    if isinstance(fn, Attr):
-        return fn.name
-    return fn.name.rpartition(".")[2] if isinstance(fn, External) else ""
+    return event.called
 
 
 def owner_of(event: Event) -> Value | None:

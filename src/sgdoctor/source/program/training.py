@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .calls import is_layer
-from .kinds import inner, is_optimizer, modules_of, settled, within
+from .kinds import applied, inner, is_cut, is_optimizer, modules_of, settled, within
 from .queries import Entry, Place, backward_of, called, clears, escapes, owner_of, stepped
 from .values import (
     Attr,
@@ -126,6 +126,16 @@ def freezes(entries: list[Entry]) -> bool:
     return False
 
 
+def layers_reached(losses: list[Value | None]) -> set[int] | None:
+    """Identities of the layers that gradients of losses reach; None where a penalty on the weights reaches them all."""
+    reached: set[int] = set()
+    for loss in losses:
+        reached |= {id(settled(each.fn)) for each in applied(loss, stop=is_cut)}
+        if any(isinstance(each, Attr) and each.name.endswith("parameters") for each in within(loss, stop=is_cut)):
+            return None
+    return reached
+
+
 def held(entries: list[Entry]) -> tuple[set[int], bool]:
     """(identities of modules that optimizers hold, whether it is certain that they hold nothing else)."""
     found: set[int] = set()
@@ -148,21 +158,3 @@ def held(entries: list[Entry]) -> tuple[set[int], bool]:
             for module in modules:
                 found |= inner(module)
     return found, certain
-
-
-__all__ = [
-    "before",
-    "block_of",
-    "events_in",
-    "freezes",
-    "held",
-    "inner",
-    "is_conditional",
-    "is_handed_on",
-    "is_made_in",
-    "is_of",
-    "is_optimizer",
-    "rounds",
-    "settled",
-    "works_on_gradients",
-]

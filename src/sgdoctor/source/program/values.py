@@ -331,13 +331,17 @@ def _same(one: Any, other: Any) -> bool:
 class Event:
     """A call, or a change of an attribute, in the order of the program."""
 
-    __slots__ = ("args", "attribute", "fn", "frames", "grad", "kwargs", "module", "name", "node", "result")
+    __slots__ = ("args", "attribute", "called", "fn", "frames", "grad", "kwargs", "module", "name", "node", "result")
 
     def __init__(
         self, name: str, fn: Value, args: list[Value], kwargs: dict[str, Value], node: ast.AST, module: Module
     ) -> None:
         self.name = name  # "call", "enter" (a function of the program), "set", "add" (`x += ...`)
         self.fn, self.args, self.kwargs, self.node, self.module = fn, args, kwargs, node, module
+        # The last name of what is called: `step` of `optimizer.step()`, `softmax` of `F.softmax()`
+        self.called = fn.name if isinstance(fn, Attr) else ""
+        if isinstance(fn, External):
+            self.called = fn.name.rpartition(".")[2]
         self.attribute = ""  # of a "set": its name, "[]" for an entry
         self.result: Value | None = None
         self.grad: bool | None = True
