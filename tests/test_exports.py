@@ -15,7 +15,7 @@ PACKAGES = sorted(file for file in ROOT.rglob("__init__.py") if "__all__" in fil
 
 # The outside contract: the functions, what they return, what they raise.
 PUBLIC = {
-    *("run", "prove", "diagnose", "load", "observe"),
+    *("run", "prove", "check", "diagnose", "load", "observe"),
     *("Record", "Finding", "Diagnosis", "Observation"),
     *("SgdoctorError", "ScriptError", "RecordError", "TrialError", "UsageError"),
 }

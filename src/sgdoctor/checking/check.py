@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -44,17 +46,31 @@ def examine(
     `strict`: let a condition's own error out (tests); otherwise it is told of in `failed`.
     """
     rules = chosen(tuple(select), ignore)
-    files, unread = gathered(paths, exclude)
+    with uncollected():
+        files, unread = gathered(paths, exclude)
     placed: list[Placed] = []
     failed: dict[str, str] = {}
-    for program in programs(with_imported(files)):
-        for each in judged(program, rules, failed, strict):
-            wanted = (severities or {}).get(each.condition.id)
-            placed.append(replace(each, finding=replace(each.finding, severity=wanted)) if wanted else each)  # type: ignore[arg-type]
+    with uncollected():
+        for program in programs(with_imported(files)):
+            for each in judged(program, rules, failed, strict):
+                wanted = (severities or {}).get(each.condition.id)
+                placed.append(replace(each, finding=replace(each.finding, severity=wanted)) if wanted else each)  # type: ignore[arg-type]
     placed.sort(key=_order)
     marked = {each.finding.site.file for each in placed if each.finding.site is not None}
     texts = {file.module.file: file.module.text for file in files if file.module.file in marked}
     return Checked(tuple(placed), tuple(unread), len(files), tuple(failed.items()), texts)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without the garbage collector: trees of syntax are large, live to the end, and it would walk them each time."""
+    on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if on:
+            gc.enable()
 
 
 def chosen(select: Collection[str], ignore: Iterable[str]) -> list[Condition]:
@@ -85,6 +101,7 @@ def judged(
 ) -> Iterator[Placed]:
     """The findings of one program, at the files that were asked for, with what mends them."""
     source = Source.of(file.module for file in program)
+    source.asked = frozenset(file.module.file for file in program if file.asked)
     files = {file.module.file: file for file in program}
     for entry in rules:
         assert entry.in_source is not None

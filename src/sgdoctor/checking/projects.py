@@ -10,7 +10,7 @@ from pathlib import Path
 from ..source.imports import file_of, imported
 from .files import File, Unread, read, shown
 
-MAX_CONTEXT = 200  # files that are read though nobody named them
+MAX_CONTEXT = 50  # files that are read though nobody named them
 
 
 def with_imported(files: list[File]) -> list[File]:
@@ -33,6 +33,11 @@ def with_imported(files: list[File]) -> list[File]:
             paths[context.module.file] = path
             waiting.append(context)
     return list(known.values())
+
+
+def _names(files: Iterable[File]) -> set[str]:
+    """Names that an import of one of the files must have in it."""
+    return {part.removesuffix(".py") for file in files for part in file.module.file.split("/")}
 
 
 def _leads_to(file: File, dotted: str, level: int, exists: Callable[[str], bool]) -> str | None:
@@ -75,8 +80,11 @@ def programs(files: Iterable[File]) -> list[list[File]]:
             name = leader[name]
         return name
 
+    known = _names(every.values())
     for name, file in every.items():
         for dotted, level in imported(file.module):
+            if not level and dotted.partition(".")[0] not in known:
+                continue
             other = _leads_to(file, dotted, level, every.__contains__)
             if other is not None:
                 leader[lead(other)] = lead(name)

@@ -11,6 +11,10 @@ from ..record.record import Column, Objective, Optimizer
 from ..record.steps import Steps
 from ..source import Module, Source
 from ..source.flow import Point
+from ..source.program import Event, Value
+from ..source.program.calls import is_layer
+from ..source.program.kinds import settled
+from ..source.program.values import Call
 
 MIN_STEPS = 10  # below this nothing is said about learning: see diagnosis.MIN_STEPS
 
@@ -116,3 +120,30 @@ def initialiser_site(source: Source, *names: str, of: str = "") -> Site | None:
     leaf = of.rpartition(".")[2]
     named = [(module, call) for module, call in found if leaf and leaf in module.segment(call)]
     return site_at(*(named or found)[0]) if found else None
+
+
+def site_of_event(event: Event | Value) -> Site:
+    """Where the source has something happen."""
+    module, node = event.module, event.node
+    assert module is not None
+    line = getattr(node, "lineno", 1)
+    return Site(module.file, line, "<module>" if node is None else function_name(module, node))
+
+
+def site_of_layer(made: Call) -> Site:
+    """Where a tensor's operation stands: for a layer where that is made, in a Sequential or an attribute."""
+    fn = settled(made.fn)
+    return site_of_event(fn if isinstance(fn, Call) and is_layer(fn) and _in_chain(fn) else made)
+
+
+def _in_chain(layer: Call) -> bool:
+    """Whether a layer is an entry of a container: then no line of its own applies it."""
+    assert layer.module is not None and layer.node is not None
+    outer = layer.module.parents.get(layer.node)
+    return isinstance(outer, (ast.Call, ast.List, ast.Tuple, ast.Starred))
+
+
+def site_of_loss(call: Call) -> Site:
+    """Where a loss is chosen: its criterion is made there, or its function is called."""
+    fn = settled(call.fn)
+    return site_of_event(fn if isinstance(fn, Call) else call)

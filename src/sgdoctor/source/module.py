@@ -210,6 +210,8 @@ class Source:
 
     def __init__(self, texts: dict[str, str] | None = None) -> None:
         self.modules: dict[str, Module] = {}
+        self.asked: frozenset[str] | None = None  # files that findings are wanted of; None: all
+        self.facts: dict[str, object] = {}  # what readers have found out, by the name of the reader
         for file, text in (texts or {}).items():
             try:
                 self.modules[file] = Module(file, text)

@@ -34,6 +34,7 @@ upon StopIteration instead.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -44,8 +45,12 @@ from ...source import Module, Source
 from ...source.flow import Point
 from ...source.loading import model_inputs
 from ...source.loss import trails
+from ...source.program import Value
+from ...source.program.kinds import constructor, is_loader, settled
+from ...source.program.queries import entries
+from ...source.program.values import Call, Const
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import loss_site, site_at
+from ..questions import loss_site, site_at, site_of_event
 
 DRAWS = ("randperm", "permutation", "randint", "choice", "sample", "integers", "multinomial")
 
@@ -233,11 +238,38 @@ def _uses(loop: ast.AST, statement: ast.Assign) -> bool:
     return isinstance(target, ast.Name) and target.id in names and not inner and loop.lineno > statement.lineno  # type: ignore[attr-defined]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """Each round of a training loop begins the same loader anew, which does not shuffle."""
+    for entry in entries(source):
+        for place in entry.calls("next"):
+            begun = settled(place.event.args[0]) if place.event.args else None
+            if not isinstance(begun, Call) or constructor(begun) != "iter" or not begun.args or place.loop is None:
+                continue
+            loader = settled(begun.args[0])
+            anew = any(p.event.result is begun and place.loop in p.around for p in entry.calls("iter"))
+            backward = any(place.loop in p.around for p in entry.calls("backward"))
+            if not isinstance(loader, Call) or not is_loader(loader) or not anew or not backward:
+                continue
+            order = [loader.argument(i, word) for i, word in ((2, "shuffle"), (3, "sampler"), (4, "batch_sampler"))]
+            shuffled = order[0] is not None and not (isinstance(order[0], Const) and not order[0].value)
+            data = loader.argument(0, "dataset")
+            if not shuffled and order[1:] == [None, None] and _is_fixed(data):
+                text = "next(iter(loader)) begins anew each round, without shuffling: always the first batch"
+                yield Finding(site_of_event(place.event), (Evidence(text),), 0.93)
+
+
+def _is_fixed(data: Value | None) -> bool:
+    """Whether the data give the same samples each time, as far as is to be seen."""
+    name = constructor(data)
+    return name.startswith("torch.utils.data.") and "Iterable" not in name
+
+
 CONDITION = Condition(
     "repeated-batch",
     "error",
     needs=("loader_batches", "loader_feeds", "loaders", "loss_values", "features", "objective", "label_recall"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     flatters=True,
     explains=("overfitting", "class-imbalance", "constant-lr-plateau"),

@@ -42,6 +42,7 @@ straight-through estimator, Gumbel-softmax or a policy gradient. `requires_grad_
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -50,9 +51,16 @@ from ...record.record import Objective, numbers
 from ...source import Edit, Module, Source
 from ...source.flow import Trail
 from ...source.output import output_of
+from ...source.program.kinds import WEIGHTED, applied, is_cut, layer_name, settled, within
+from ...source.program.queries import Entry, backward_of, entries
+from ...source.program.tensors import is_plain
+from ...source.program.training import freezes, held, layers_reached
+from ...source.program.values import (
+    Call,
+)
 from ...source.spelling import in_place_of, spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_at
+from ..questions import site_at, site_of_event
 
 NO_GRAPH = ("does not require grad and does not have a grad_fn", "element 0 of tensors does not require grad")
 CUT_METHODS = ("?.detach", "?.item", "?.numpy", "?.tolist", "?.detach_")
@@ -340,11 +348,53 @@ def _around_model(source: Source, module: Module, line: int) -> tuple[Edit, ...]
     return ()
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """Every way from the layers to a loss that backward() is called on passes a cut."""
+    every = entries(source)
+    yield from _partly(every)
+    for entry in every:
+        for place in entry.calls("backward"):
+            loss = backward_of(place.event)
+            if loss is None or place.loop is None or place.event.grad is not True:
+                continue
+            cuts = []
+            for each in within(loss, stop=is_cut):
+                if is_cut(each):
+                    cuts.append(each)
+                elif not is_plain(each):
+                    break
+            else:
+                behind = [each for each in cuts if any(layer_name(made.fn) in WEIGHTED for made in applied(each))]
+                if behind:
+                    cut = behind[0]
+                    text = "nothing that can be trained reaches this loss but through here, where the graph is cut"
+                    subject = site_of_event(place.event)
+                    return (yield Finding(site_of_event(cut), (Evidence(text),), 0.95, subject=subject))
+
+
+def _partly(every: list[Entry]) -> Iterator[Finding]:
+    """A fresh part of a model that its optimizer holds, and that every loss reaches through a cut only."""
+    known, certain = held(every)
+    backwards = [backward_of(place.event) for entry in every for place in entry.calls("backward")]
+    if not certain or freezes(every) or not backwards:
+        return
+    reached = layers_reached(backwards)
+    for loss in backwards if reached is not None else ():
+        for cut in within(loss):
+            if not is_cut(cut) or (isinstance(cut, Call) and cut.grad is False):
+                continue
+            behind = {id(settled(each.fn)) for each in applied(cut) if layer_name(each.fn) in WEIGHTED}
+            if behind and behind <= known and reached is not None and not behind & reached:
+                text = "the graph is cut here: no gradient reaches the layers before, which the optimizer holds"
+                return (yield Finding(site_of_event(cut), (Evidence(text),), 0.9))
+
+
 CONDITION = Condition(
     "detached-loss",
     "error",
     needs=("graph", "optimizers", "parameters", "exception", "updates"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("missing-step", "unused-parameters", "grad-enabled-in-eval"),

@@ -34,12 +34,18 @@ Or keep the sigmoid and use `BCELoss`, which is the same in exact arithmetic and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ...record import Record, Rows
 from ...source import Source
+from ...source.program.kinds import operation, options, picked
+from ...source.program.queries import losses
+from ...source.program.values import Call
 from ..activations import applied, drop, place_site
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_of_layer
 
 WITH_LOGITS = ("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss")
 SQUASHED = ("SigmoidBackward", "SoftmaxBackward")
@@ -111,11 +117,26 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return drop(finding, source, f"drop the {layer.lower()}: the loss takes the logits", layer, layer.lower(), "expit")
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """What the loss with logits is given comes from a sigmoid, by every way there is."""
+    for _, place, name, call in losses(source):
+        if name != "binary_cross_entropy_with_logits":
+            continue
+        made = [picked(each) for each in options(picked(call.argument(0, "input")))]
+        if not made or not all(isinstance(each, Call) and operation(each)[0] == "sigmoid" for each in made):
+            continue
+        soft = made[0]
+        assert isinstance(soft, Call)
+        text = f"{name} at line {place.event.line} is given the output of this sigmoid, and applies one itself"
+        yield Finding(site_of_layer(soft), (Evidence(text),), 0.97, subject="Sigmoid")
+
+
 CONDITION = Condition(
     "double-sigmoid",
     "error",
     needs=("loss_calls", "loss_values", "loss_arguments"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("vanishing-gradients",),

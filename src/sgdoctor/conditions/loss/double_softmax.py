@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -50,9 +51,12 @@ from ...source import Edit, Module, Source
 from ...source.criterion import taken_off
 from ...source.loss import argument, loss_call
 from ...source.output import output_of
+from ...source.program.kinds import operation, options, reformed
+from ...source.program.queries import losses
+from ...source.program.values import Call
 from ...source.spelling import in_place_of, spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_at
+from ..questions import site_at, site_of_event, site_of_layer
 
 
 def in_run(
@@ -191,11 +195,27 @@ def _without(module: Module, call: ast.Call) -> tuple[Edit, ...]:
     return () if given is None else (in_place_of(module, call, given),)
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """What cross_entropy is given comes from a softmax, by every way there is."""
+    for _, place, name, call in losses(source):
+        if name != "cross_entropy":
+            continue
+        made = [reformed(each) for each in options(reformed(call.argument(0, "input")))]
+        if not made or not all(isinstance(each, Call) and operation(each)[0] == "softmax" for each in made):
+            continue
+        loss = site_of_event(place.event)
+        soft = made[0]
+        assert isinstance(soft, Call)
+        text = f"cross_entropy at line {loss.line} is given the output of this softmax, and applies softmax itself"
+        yield Finding(site_of_layer(soft), (Evidence(text),), 0.97, subject=loss)
+
+
 CONDITION = Condition(
     "double-softmax",
     "error",
     needs=("loss_calls", "loss_values"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
 )

@@ -32,6 +32,7 @@ unnormalised targets (counts), 'sum' and 'none' with a division by hand, a facto
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -39,9 +40,11 @@ from ...record import Record, Rows, Site
 from ...source import Edit, Module, Source
 from ...source.flow import Trail
 from ...source.loss import argument, loss_call
+from ...source.program.kinds import applied, operation, reformed
+from ...source.program.queries import losses
 from ..activations import loss_maker
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import optimizers_of, site_at
+from ..questions import optimizers_of, site_at, site_of_event
 
 
 def in_run(
@@ -182,11 +185,40 @@ def _edits(source: Source, found: tuple[Module, ast.Call], site: object, fault: 
     return []
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """An argument of kl_div is made by the wrong function."""
+    for _, place, name, call in losses(source):
+        if name != "kl_div":
+            continue
+        first, second = (operation(reformed(call.argument(i, word)))[0] for i, word in ((0, "input"), (1, "target")))
+        log_target = {**getattr(call.fn, "kwargs", {}), **call.kwargs}.get("log_target")
+        summand = operation(reformed(call.argument(0, "input")))[1]
+        fault = what = ""
+        if first == "softmax" and second in ("log_softmax", "log"):
+            fault, what = "swapped", "probabilities first and log-probabilities second"
+        elif first == "softmax":
+            fault, what = "probabilities", "probabilities first"
+        elif first == "Linear":
+            fault, what = "logits", "raw outputs of a linear layer first"
+        elif second == "log_softmax" and first != "log_softmax" and log_target is None:
+            model = any(applied(call.argument(1, "target"))) and not any(applied(call.argument(0, "input")))
+            fault, what = ("swapped" if model else ""), "the model's log-probabilities second"
+        elif first == "MatMult" or (first == "Add" and operation(summand)[0] == "MatMult"):
+            fault, what = "logits", "raw outputs of a linear map first"
+        elif first == "log_softmax" and second == "log_softmax" and log_target is None:
+            fault, what = "log-target", "log-probabilities second, without log_target=True"
+        if fault:
+            site = site_of_event(place.event)
+            text = f"kl_div takes log-probabilities and then probabilities, and is given {what}"
+            yield Finding(site, (Evidence(text),), 0.96, subject=(site, fault))
+
+
 CONDITION = Condition(
     "kldiv-arguments",
     "error",
     needs=("loss_calls", "loss_arguments", "loss_values"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("nonfinite-loss", "exploding-gradients", "lr-too-high", "vanishing-gradients"),

@@ -35,15 +35,19 @@ Or put the missing activation in front: `torch.sigmoid` before BCELoss, `F.log_s
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
 from ...record import Record, Rows, Site
 from ...record.record import number as number_of
 from ...source import Source
+from ...source.program.kinds import operation, options, reformed
+from ...source.program.queries import losses
+from ...source.program.values import Call
 from ..activations import applied, dropped, loss_maker
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_at
+from ..questions import site_at, site_of_event, site_of_loss
 
 OUTSIDE = "all elements of input should be between 0 and 1"
 LINEAR = (
@@ -154,11 +158,33 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe", tuple(edits))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """What a loss of probabilities is given comes straight from a layer with weights."""
+    for _, place, name, call in losses(source):
+        wanted = {"binary_cross_entropy": "probabilities", "nll_loss": "log-probabilities"}.get(name)
+        made = [reformed(each) for each in options(reformed(call.argument(0, "input")))]
+        kinds = {operation(each)[0] if isinstance(each, Call) else "" for each in made}
+        if wanted is None or not made:
+            continue
+        raw = kinds <= SCORING
+        if not raw and not (name == "nll_loss" and kinds == {"softmax"}):
+            continue
+        given = "logits" if raw else "probabilities"
+        kind = ", ".join(sorted(kinds))
+        text = f"{name} takes {wanted}, and is given what {kind} gives: {given}"
+        site = site_of_event(place.event)
+        yield Finding(site_of_loss(call), (Evidence(text),), 0.96, subject=(site, name, given))
+
+
+SCORING = {"Linear", "Conv1d", "Conv2d", "Conv3d", "Bilinear", "LazyLinear"}
+
+
 CONDITION = Condition(
     "logits-to-probability-loss",
     "error",
     needs=("loss_calls", "loss_values", "loss_arguments", "exception"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("exploding-gradients", "nonfinite-loss", "lr-too-high", "dead-relu", "maximised-loss"),

@@ -31,14 +31,20 @@ alternating terms, an auxiliary loss that is only watched.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
 from ...record import Record, Site
 from ...record.record import Objective, number, numbers
 from ...source import Edit, Module, Source
+from ...source.program.kinds import loss_of, settled, within
+from ...source.program.queries import Entry, backward_of, called, clears, entries, escapes, owner_of, stepped
+from ...source.program.training import is_handed_on
+from ...source.program.values import Call, Op
 from ...source.terms import addends, backwarded
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_of_event
 
 # What a term is where no loss is computed from the outputs: a layer, or an activation behind it.
 LAYERS = ("AddmmBackward", "MmBackward", "LinearBackward", "ConvolutionBackward", "ReluBackward", "SigmoidBackward",
@@ -193,11 +199,56 @@ def _whole(source: Source, module: Module, finding: Finding) -> list[Edit]:
     return [module.replace(found[1], name)]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A loop computes a loss and steps, and nothing in the program ever calls backward(), or only on a part of it."""
+    every = entries(source)
+    yield from _in_part(every)
+    names = {called(place.event) for entry in every for place in entry.places}
+    if names & {"backward", "grad", "manual_backward", "grad_and_value", "vjp", "jvp", "value_and_grad"}:
+        return
+    for entry in every:
+        for place in entry.calls("step"):
+            optimizer, loop = stepped(place.event), place.loop
+            if not isinstance(optimizer, Call) or loop is None or is_handed_on(entry, optimizer):
+                continue
+            if place.event.args and stepped(place.event) is not settled(place.event.args[0]):
+                continue
+            losses = [p for p in entry.places if loop in p.around and p.event.grad and loss_of(p.event.result)]
+            if any(clears(p.event) and p.event.name == "set" for p in entry.places):
+                continue
+            if losses and not any(escapes(entry, p.event.result) for p in losses if p.event.result is not None):
+                text = f"a loss is computed and the optimizer steps at line {place.event.line}, and nothing in the "
+                text += "program calls backward(): no gradient exists"
+                yield Finding(site_of_event(losses[-1].event), (Evidence(text),), 0.95)
+                return
+
+
+def _in_part(every: list[Entry]) -> Iterator[Finding]:
+    """One term of a sum is sent back; the sum, with the loss in it, is computed beside it and only printed."""
+    backwards = [(entry, place) for entry in every for place in entry.calls("backward")]
+    if len(backwards) != 1:
+        return
+    entry, place = backwards[0]
+    sent, loop = backward_of(place.event), place.loop
+    if not isinstance(sent, Op) or loop is None or any(loss_of(each) for each in within(sent)):
+        return
+    for other in entry.calls("item"):
+        whole = owner_of(other.event)
+        if isinstance(whole, Op) and whole.operator == "Add" and any(each is sent for each in whole.operands):
+            rest = [each for each in whole.operands if each is not sent]
+            if any(loss_of(part) for each in rest for part in within(each)):
+                text = f"backward() is called on one term of the sum of line {whole.line}: the "
+                text += "loss in it sends nothing back"
+                yield Finding(site_of_event(place.event), (Evidence(text),), 0.93)
+                return
+
+
 CONDITION = Condition(
     "loss-not-backpropagated",
     "error",
     needs=("loss_calls", "loss_values", "objective", "graph", "optimizers", "updates", "loop_windows"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("uninformative-labels", "missing-step", "lr-too-low", "detached-loss"),

@@ -30,14 +30,19 @@ One output and a sigmoid loss, with targets of the same shape and float; or two 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ...record import Record, Row
 from ...source import Edit, Source
 from ...source.loss import argument, loss_call
+from ...source.program.kinds import operation, reformed, settled
+from ...source.program.queries import losses
+from ...source.program.values import Call, Const, Value
 from ..activations import loss_maker
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_at
+from ..questions import site_at, site_of_event, site_of_loss
 
 CLASSES = ("cross_entropy", "nll_loss")
 OUT_OF_BOUNDS = "out of bounds"
@@ -122,11 +127,40 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "changes-training", tuple(edits))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """What cross_entropy is given comes straight from a linear layer of one output."""
+    for _, place, name, call in losses(source):
+        made = settled(call.argument(0, "input"))
+        squeezed = isinstance(made, Call) and operation(made)[0] in ("squeeze", "flatten", "ravel")
+        made = operation(made)[1] if squeezed else made
+        if name != "cross_entropy" or not isinstance(made, Call) or operation(made)[0] != "Linear":
+            continue
+        layer = settled(made.fn)
+        width = layer.argument(1, "out_features") if isinstance(layer, Call) else None
+        if not isinstance(width, Const) or width.value != 1 or not _plain(made.argument(0, "input")):
+            continue
+        text = "cross_entropy is given one output a sample: softmax over one class is always 1, and the loss always 0"
+        site = site_of_event(place.event)
+        yield Finding(site_of_loss(call), (Evidence(text),), 0.95, subject=(site, (0,) if squeezed else (0, 1), (0,)))
+
+
+def _plain(value: Value | None) -> bool:
+    """Whether it is one row of features a sample: made by layers and activations that keep it so, from a flat layer."""
+    for _ in range(12):
+        value = reformed(value)
+        name, given = operation(value)
+        if name in ("flatten", "Linear") or not isinstance(value, Call):
+            return True
+        value = given
+    return False
+
+
 CONDITION = Condition(
     "single-logit-cross-entropy",
     "error",
     needs=("loss_calls", "loss_values", "exception"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("labels-out-of-range", "vanishing-gradients", "dead-relu", "constant-loss", "uninformative-labels"),

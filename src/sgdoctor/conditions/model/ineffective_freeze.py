@@ -32,6 +32,8 @@ networks that follow by a moving average; gradual unfreezing; bodies put into ev
 from __future__ import annotations
 
 import ast
+import difflib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -39,11 +41,15 @@ from ...record import Record, Site
 from ...record.record import number
 from ...source import Edit, Source
 from ...source.blocks import indentation
+from ...source.program import Value
+from ...source.program.kinds import is_module, settled
+from ...source.program.queries import entries as program_entries
+from ...source.program.values import Attr, Call, Const, Element, Item
 from ...source.spelling import free_name, spelled
 from ...source.training import receiver, statement_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import assignments, entries, freezes, listed, mentions
-from ..questions import site_at
+from ..questions import site_at, site_of_event
 
 
 def in_run(
@@ -181,6 +187,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             if statement.lineno == finding.site.line and isinstance(target, ast.Attribute) and _is_false(value):
                 edit = module.replace(statement, f"{module.segment(target.value)}.requires_grad_(False)")
                 return [Remedy("freeze with requires_grad_(False)", "changes-training", (edit,))]
+    if finding.subject == ():
+        return [Remedy("freeze the parameters: module.requires_grad_(False)", "changes-training")]
     title = "put the frozen part into eval() after every train(), and give the optimizer only what should learn"
     edits = _kept(source) if finding.subject == "statistics" else []
     return [Remedy(title, "changes-training", tuple(edits))]
@@ -209,10 +217,43 @@ def _kept(source: Source) -> list[Edit]:
     return edits
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """requires_grad set on a module, or under a misspelt name on its parameters: nothing happens."""
+    for entry in program_entries(source):
+        for place in entry.places:
+            event = place.event
+            owner, value = settled(event.fn), settled(event.args[0]) if event.args else None
+            if event.name != "set" or not isinstance(value, Const) or value.value is not False or owner is None:
+                continue
+            if event.attribute == "requires_grad" and is_module(owner):
+                text = "requires_grad is set on a module, which has no such switch: its parameters go on training"
+            elif _is_parameter(owner) and event.attribute in _nearly(event.attribute):
+                text = (
+                    f"{event.attribute} is no attribute of a parameter: requires_grad was meant, and nothing is frozen"
+                )
+            else:
+                continue
+            yield Finding(site_of_event(event), (Evidence(text),), 0.97, subject=())
+
+
+def _nearly(name: str) -> list[str]:
+    return [] if name == "requires_grad" else [name for _ in difflib.get_close_matches(name, ["requires_grad"], 1, 0.8)]
+
+
+def _is_parameter(value: Value) -> bool:
+    """Whether it is what a loop over parameters() gives, or the weight of a layer."""
+    if isinstance(value, Item):
+        value = value.of
+    if isinstance(value, Element) and isinstance(value.of, Call) and isinstance(value.of.fn, Attr):
+        return value.of.fn.name in ("parameters", "named_parameters") and is_module(settled(value.of.fn.of) or value)
+    return isinstance(value, Attr) and value.name in ("weight", "bias") and is_module(settled(value.of) or value)
+
+
 CONDITION = Condition(
     "ineffective-freeze",
     "error",
     needs=("frozen", "gradients", "parameters"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
 )

@@ -28,14 +28,19 @@ narrow code, depthwise and pointwise convolutions, attention projections, a net 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Record, Site
 from ...record.record import Row
 from ...source import Edit, Module, Source
+from ...source.program import Value
+from ...source.program.kinds import operation, settled, within
+from ...source.program.queries import Entry, backward_of, entries
+from ...source.program.values import Call, Const
 from ...source.spelling import spelled, wrapped
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import listed
-from ..questions import judged, layer_site, site_at, standing
+from ..questions import judged, layer_site, site_at, site_of_layer, standing
 
 LINEAR = frozenset(
     (
@@ -161,11 +166,78 @@ def _in_forward(module: Module, call: ast.Call) -> bool:
     return isinstance(function, ast.FunctionDef) and function.name == "forward"
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A linear layer is given what another made, over a width that is no bottleneck, with nothing between."""
+    seen: set[ast.AST | None] = set()
+    for entry in entries(source):
+        uses = _uses(entry)
+        for place in entry.places:
+            second = place.event.result
+            name, given = operation(second)
+            if name != "Linear" or not isinstance(second, Call) or place.event.name != "call":
+                continue
+            first = _through(given)
+            if first is None or first.node in seen or uses.get(id(first)) != 1 or not _widens(first, second):
+                continue
+            seen.add(first.node)
+            width = _widths(first)[1]
+            text = f"a linear layer of {width} outputs goes straight into another: together they are one linear map"
+            yield Finding(site_of_layer(first), (Evidence(text),), 0.9, subject=[])
+            break
+
+
+def _uses(entry: Entry) -> dict[int, int]:
+    """How often each value is used on the way to a loss that is sent back: a residual path uses it twice."""
+    found: dict[int, int] = {}
+    seen: set[int] = set()
+    for place in entry.calls("backward"):
+        for each in within(backward_of(place.event)):
+            if id(each) not in seen:
+                seen.add(id(each))
+                for part in each.parts():
+                    found[id(part)] = found.get(id(part), 0) + 1
+    return found
+
+
+def _through(value: Value | None) -> Call | None:
+    """The linear layer's output behind dropout and the like."""
+    for _ in range(4):
+        value = settled(value)
+        name, given = operation(value)
+        if name == "Linear":
+            return value if isinstance(value, Call) and isinstance(settled(value.fn), Call) else None
+        if name not in ("Dropout", "Identity", "dropout"):
+            return None
+        value = given
+    return None
+
+
+def _widths(made: Call) -> tuple[object, object]:
+    layer = settled(made.fn)
+    sizes = (
+        [layer.argument(i, word) for i, word in ((0, "in_features"), (1, "out_features"))]
+        if isinstance(layer, Call)
+        else []
+    )
+    values = [each.value if isinstance(each, Const) else None for each in sizes]
+    return (values[0], values[1]) if len(values) == 2 else (None, None)
+
+
+def _widens(first: Call, second: Call) -> bool:
+    """Whether the width between is no smaller than at both ends: a factorisation into small ranks is meant."""
+    (entrance, width), (_, out) = _widths(first), _widths(second)
+    numbers = (entrance, width, out)
+    if not all(isinstance(each, int) for each in numbers):
+        return False
+    return width >= entrance and width >= out and width > 1  # type: ignore[operator]
+
+
 CONDITION = Condition(
     "missing-nonlinearity",
     "warning",
     needs=("structure", "parameters", "objective", "constant_loss"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=("uninformative-labels",),
 )

@@ -28,13 +28,19 @@ Use the variant that builds an ordinary graph; it needs nothing of its inputs.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Record
 from ...record.record import number
 from ...source import Module, Source
+from ...source.program import Value
+from ...source.program.kinds import constructor, within
+from ...source.program.queries import called, entries
+from ...source.program.tensors import is_plain
+from ...source.program.values import Attr, Const, Element, External, Instance, Mapping
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import listed
-from ..questions import site_at
+from ..questions import site_at, site_of_event
 
 NAMES = (
     "torch.utils.checkpoint.checkpoint",
@@ -120,11 +126,38 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe")]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A re-entrant checkpoint around layers, none of whose inputs comes from a layer or asks for gradients."""
+    for entry in entries(source):
+        for place in entry.calls("checkpoint", "checkpoint_sequential"):
+            event = place.event
+            mode = event.kwargs.get("use_reentrant")
+            named = isinstance(event.fn, External) and event.fn.name.startswith("torch.utils.checkpoint.")
+            if not named or not isinstance(mode, Const) or mode.value is not True or event.grad is not True:
+                continue
+            given = event.args[1:] if called(event) == "checkpoint" else event.args[2:]
+            if given and all(_needs_none(each) for each in given):
+                text = "re-entrant checkpoint of inputs that need no gradient: the layers inside get none"
+                yield Finding(site_of_event(event), (Evidence(text),), 0.93)
+
+
+def _needs_none(value: Value) -> bool:
+    parts = list(within(value))
+    asks = any(isinstance(each, Attr) and each.name in ("requires_grad", "requires_grad_") for each in parts)
+    data = any(isinstance(each, Element) or constructor(each).startswith("torch.rand") for each in parts)
+    return data and not asks and all(is_plain(each) for each in parts if not _is_data(each))
+
+
+def _is_data(value: Value) -> bool:
+    return isinstance(value, (Instance, Mapping)) or type(value) is Value
+
+
 CONDITION = Condition(
     "reentrant-checkpoint",
     "error",
     needs=("idle_parameters", "graph", "parameters", "optimizers", "exception"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("unused-parameters", "frozen-parameters", "detached-loss"),

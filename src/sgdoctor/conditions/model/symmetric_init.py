@@ -42,13 +42,19 @@ at zero (adapters), zero one factor only.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ...record import Record
 from ...record.record import number
 from ...source import Source
 from ...source.initialisers import CONSTANT, drawn_tensors, initialiser_at, random_again
+from ...source.program import Event, Value
+from ...source.program.kinds import applied, constructor, is_module, layers, options, settled
+from ...source.program.queries import Place, called, entries
+from ...source.program.values import Attr, Branch, Call, Element, External
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..doubts import asks, surer_when_better, weighed
-from ..questions import initialiser_site, layer_name, layer_site, optimizers_of
+from ..questions import initialiser_site, layer_name, layer_site, optimizers_of, site_of_event
 from ..weights import built_at, drawn_weights
 
 
@@ -118,6 +124,65 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "changes-training", tuple(edits))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """Two weighted layers in a row are filled with one number each, and nothing is drawn afterwards."""
+    every = entries(source)
+    for entry in every:
+        if any(called(place.event) in DRAWING for each in every for place in each.places):
+            return
+        filled: dict[int, Event] = {}
+        for place in entry.calls("zeros_", "ones_", "constant_"):
+            target = place.event.args[0] if place.event.args else None
+            if not isinstance(place.event.fn, External) or not isinstance(target, Attr) or target.name != "weight":
+                continue
+            for layer in _layers(target.of, place):
+                filled.setdefault(id(layer), place.event)
+        for place in entry.places if filled else ():
+            fn = settled(place.event.fn)
+            if id(fn) not in filled or place.event.name != "call" or fn is None:
+                continue
+            before = [each for given in place.event.args for each in applied(given) if id(settled(each.fn)) in filled]
+            if before:
+                event = filled[id(fn)]
+                text = "the weights of layers in a row are filled with one number: all their units are and stay alike"
+                yield Finding(site_of_event(event), (Evidence(text),), 0.93)
+                return
+
+
+def _layers(owner: Value, place: Place) -> list[Value]:
+    """The layers that a name stands for: one, several of a loop, or all linear ones inside a model."""
+    tests = [each.test for each in place.around if isinstance(each, Branch)]
+    if not all(isinstance(test, Call) and constructor(test) == "isinstance" for test in tests):
+        return []
+    found: list[Value] = []
+    for each in options(owner):
+        inside = each.of if isinstance(each, Element) else None
+        if isinstance(inside, Call) and isinstance(inside.fn, Attr) and inside.fn.name in ("modules", "children"):
+            linear = (layer for layer in layers(settled(inside.fn.of)) if constructor(layer) == "torch.nn.Linear")
+            found += linear
+        elif isinstance(each, Call) and is_module(each):
+            found.append(each)
+    return found
+
+
+DRAWING = (
+    "normal_",
+    "uniform_",
+    "xavier_uniform_",
+    "xavier_normal_",
+    "kaiming_uniform_",
+    "kaiming_normal_",
+    "orthogonal_",
+    "trunc_normal_",
+    "sparse_",
+    "eye_",
+    "dirac_",
+    "load_state_dict",
+    "copy_",
+    "reset_parameters",
+)
+
+
 CONDITION = Condition(
     "symmetric-init",
     "error",
@@ -125,6 +190,7 @@ CONDITION = Condition(
     in_run=in_run,
     suspects=asks(in_run, "fresh_initialisation"),
     in_experiment=weighed(in_run, fresh_initialisation=surer_when_better),
+    in_source=in_source,
     remedies=remedies,
     explains=("vanishing-gradients", "dead-relu", "uninformative-labels", "lr-too-low"),
 )

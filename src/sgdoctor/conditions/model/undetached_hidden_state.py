@@ -30,14 +30,18 @@ through time, decoding loops, meta-learning, unrolled solvers), which ends with 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
 from ...record import Record
 from ...source import Edit, Module, Source
+from ...source.program.kinds import WEIGHTED, applied, is_cut, is_module, layer_name, settled, within
+from ...source.program.queries import backward_of, entries
+from ...source.program.values import Carried, Either
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import crash_site
-from ..questions import site_at
+from ..questions import site_at, site_of_event
 
 AGAIN = "backward through the graph a second time"
 MODIFIED = "modified by an inplace operation"
@@ -179,11 +183,46 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "changes-training", tuple(edits))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A model is given what it returned in the round before, with its graph, and each round has its own backward()."""
+    seen: set[int] = set()
+    for entry in entries(source):
+        for place in entry.places:
+            event, loop = place.event, place.loop
+            fn = settled(event.fn)
+            if event.name != "call" or event.grad is not True or loop is None or fn is None or not is_module(fn):
+                continue
+            made = {id(each) for each in applied(event.result) if layer_name(each.fn) in WEIGHTED}
+            for given in (*event.args, *event.kwargs.values()):
+                if (
+                    id(loop) in seen
+                    or not isinstance(given, Carried)
+                    or given.loop is not loop
+                    or not _returns(given, made)
+                ):
+                    continue
+                direct = [p for p in entry.calls("backward") if p.loop is loop]
+                if any(id(each) in made for p in direct for each in within(backward_of(p.event))):
+                    seen.add(id(loop))
+                    text = (
+                        f"{given.name} comes from the round before with its graph, which backward() has freed by then"
+                    )
+                    yield Finding(site_of_event(event), (Evidence(text),), 0.93, subject=given.name)
+
+
+def _returns(carried: Carried, made: set[int]) -> bool:
+    """Whether the model's output comes back under the name, and nothing cuts it off on the way."""
+    parts = list(within(carried.left, stop=lambda each: is_cut(each) or isinstance(each, Either)))
+    chosen = isinstance(carried.left, Either)
+    return not chosen and any(id(each) in made for each in parts) and any(each is carried for each in parts)
+
+
 CONDITION = Condition(
     "undetached-hidden-state",
     "error",
     needs=("graph_size", "exception"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("inplace-error",),

@@ -45,10 +45,16 @@ import numpy as np
 from ...record import Record
 from ...record.record import Row, number
 from ...source import Edit, Module, Source
+from ...source.program import Value
+from ...source.program.kinds import WEIGHTED, constructor, inner, is_fresh, is_module, options, settled, within
+from ...source.program.queries import Entry, Place, called
+from ...source.program.queries import entries as program_entries
+from ...source.program.training import held
+from ...source.program.values import Call, Instance, Mapping, Sequence
 from ...source.spelling import free_name
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import assignments, attribute_made, entries
-from ..questions import site_at
+from ..questions import site_at, site_of_event
 
 EMPTY = "empty parameter list"
 AGAIN = "backward through the graph a second time"
@@ -276,11 +282,91 @@ def _wrap(module: Module, value: ast.expr, kind: str) -> Edit | None:
     return module.replace(value, f"{wrapper}({module.segment(value)})")
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """Layers in a plain list or dict of a model whose parameters() an optimizer is given; layers made in forward."""
+    every = program_entries(source)
+    known, _ = held(every)
+    for entry in every:
+        for place in entry.places:
+            event = place.event
+            owner, kept = settled(event.fn), settled(event.args[0]) if event.args else None
+            if event.name == "set" and isinstance(owner, Instance) and id(owner) in known and isinstance(kept, PLAIN):
+                parts = [each for each in kept.parts() if _has_weights(each)]
+                if parts and not any(_is_elsewhere(e, owner, kept, parts) for e in every) and _is_used(every, parts):
+                    line = getattr(event.node, "lineno", None)
+                    text = "a plain list or dict does not register what is in it: no optimizer gets these parameters"
+                    yield Finding(site_of_event(event), (Evidence(text),), 0.94, subject=(None, line))
+            made = event.result
+            if event.name == "call" and isinstance(made, Call) and _is_made_in_forward(entry, place, made, known):
+                text = "this layer is made anew at each forward: what it learns is thrown away"
+                yield Finding(site_of_event(event), (Evidence(text),), 0.94, subject=("made", None))
+
+
+PLAIN = (Sequence, Mapping)
+
+
+def _has_weights(value: Value) -> bool:
+    if constructor(value) == "torch.nn.Parameter":
+        return True
+    fresh = is_module(value) and is_fresh(value)
+    return fresh
+
+
+def _is_elsewhere(entry: Entry, owner: Instance, kept: Value, parts: list[Value]) -> bool:
+    """Whether the same layers are registered, or given to an optimizer, in another way."""
+    mine = {id(kept), *map(id, parts)}
+    for name, value in owner.attributes.items():
+        if value is not kept and is_module(value) and inner(value) & mine:
+            return bool(name)
+    for place in entry.places:
+        event = place.event
+        if event.name != "call" or event.fn is owner:
+            continue
+        taken = called(event) in REGISTERING or constructor(event.result).startswith(("torch.nn.", "torch.optim."))
+        given = [part for each in (*event.args, *event.kwargs.values()) for part in within(each, _is_model, 200)]
+        if taken and any(id(each) in mine for each in given):
+            return True
+    return False
+
+
+def _is_model(value: Value) -> bool:
+    return isinstance(value, Instance)
+
+
+def _is_used(every: list[Entry], parts: list[Value]) -> bool:
+    """Whether they are called, or are tensors, with gradients on."""
+    if all(constructor(each) == "torch.nn.Parameter" for each in parts):
+        return True
+    mine = set(map(id, parts))
+    return any(
+        place.event.grad is True and any(id(each) in mine for each in options(place.event.fn))
+        for entry in every
+        for place in entry.places
+        if place.event.name == "call"
+    )
+
+
+REGISTERING = ("add_module", "register_module", "register_parameter", "setattr", "add_param_group", "extend", "append")
+
+
+def _is_made_in_forward(entry: Entry, place: Place, made: Call, known: set[int]) -> bool:
+    kind = constructor(made)
+    home = place.event.module.enclosing(place.event.node, ast.FunctionDef)
+    if not kind.startswith("torch.nn.") or kind.rpartition(".")[2] not in WEIGHTED or place.loop is None:
+        return False
+    if not isinstance(home, ast.FunctionDef) or home.name != "forward" or not known or place.event.grad is not True:
+        return False
+    stored = any(p.event.name == "set" and p.event.args and p.event.args[0] is made for p in entry.places)
+    used = any(p.event.name == "call" and p.event.fn is made for p in entry.places)
+    return used and not stored
+
+
 CONDITION = Condition(
     "unregistered-parameters",
     "error",
     needs=("unregistered", "gradients", "parameters", "exception"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=("parameters-not-in-optimizer", "missing-step"),

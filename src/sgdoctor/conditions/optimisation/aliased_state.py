@@ -32,11 +32,17 @@ Copy what is to be remembered:
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Record, Row, Site
 from ...record.record import number
 from ...source import Source
+from ...source.program import Value
+from ...source.program.kinds import is_module, modules_of, options, settled
+from ...source.program.queries import Entry, Place, entries, owner_of, stepped
+from ...source.program.values import Attr, Call
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_of_event
 
 ALL = 0.9  # share of the parameters that lie in one memory; a tied or a shared layer alone gives far less
 
@@ -117,4 +123,46 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe", (edit,))]
 
 
-CONDITION = Condition("aliased-state", "error", needs=("checkpoints",), in_run=in_run, remedies=remedies, flatters=True)
+def in_source(source: Source) -> Iterator[Finding]:
+    """A model gets back what its own state_dict() gave, without a copy, and it was trained in between."""
+    for entry in entries(source):
+        for load in entry.calls("load_state_dict"):
+            model = owner_of(load.event)
+            if not load.event.args or model is None or not is_module(model):
+                continue
+            for state in options(load.event.args[0]):
+                if not isinstance(state, Call) or not isinstance(state.fn, Attr) or state.fn.name != "state_dict":
+                    continue
+                taken = next((place for place in entry.places if place.event.result is state), None)
+                if taken is None or settled(state.fn.of) is not model or not _trained(entry, model, taken, load):
+                    continue
+                text = f"state_dict() gives the live weights, no copy: what line {load.event.line} puts back is "
+                text += "what the model has by then"
+                yield Finding(site_of_event(taken.event), (Evidence(text),), 0.95, subject="same")
+
+
+def _trained(entry: Entry, model: Value, taken: Place, load: Place) -> bool:
+    """Whether an optimizer of the model steps between the two, or in a loop around one of them."""
+    if taken.loop is not None and taken.loop is load.loop and taken.order > load.order:
+        return False
+    for step in entry.calls("step"):
+        optimizer = stepped(step.event)
+        if optimizer is None or not any(each is model for part in optimizer.parts() for each in modules_of(part)):
+            continue
+        if taken.order < step.order < load.order:
+            return True
+        around = set(map(id, taken.loops)) ^ set(map(id, load.loops))
+        if around & set(map(id, step.loops)):
+            return True
+    return False
+
+
+CONDITION = Condition(
+    "aliased-state",
+    "error",
+    needs=("checkpoints",),
+    in_run=in_run,
+    in_source=in_source,
+    remedies=remedies,
+    flatters=True,
+)

@@ -38,15 +38,22 @@ One test for both calls, true at the end of an epoch too, and the loss divided b
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Progress, Record, Site, progress
 from ...record.loop import Accumulated, accumulated, lines_of
 from ...record.record import Optimizer
 from ...record.steps import Steps
 from ...source import Edit, Module, Source
+from ...source.program import Branch, Loop
+from ...source.program.kinds import within
+from ...source.program.queries import Place, called, entries
+from ...source.program.queries import clears as clears_gradients
+from ...source.program.training import is_handed_on, is_made_in, is_of, rounds
+from ...source.program.values import Op
 from ...source.rhythm import period
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import fails, middle, optimizers_of, site_at, standing
+from ..questions import fails, middle, optimizers_of, site_at, site_of_event, standing
 
 
 def in_run(
@@ -276,11 +283,44 @@ def _grouped(module: Module, test: ast.expr) -> str:
     return f"({text})" if isinstance(test, (ast.BoolOp, ast.IfExp, ast.NamedExpr)) else text
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """Clearing and stepping in one loop, of which only one stands under a test of the batch's number."""
+    for entry in entries(source):
+        for loop, optimizer, step, backwards in rounds(entry):
+            clears = [p for p in entry.calls("zero_grad") if loop in p.around and is_of(p.event, optimizer)]
+            others = [p for p in entry.places if loop in p.around and clears_gradients(p.event) and p not in clears]
+            direct = [p for p in backwards if p.around[-1] is loop]
+            if others or not direct or is_handed_on(entry, optimizer, loop) or is_made_in(entry, optimizer, loop):
+                continue
+            site, subject = None, ""
+            periodic, every = _periodic(step, loop), step.around[-1] is loop
+            if periodic and clears and all(p.around[-1] is loop and p.order < direct[0].order for p in clears):
+                text = "zero_grad() runs at every micro-batch, step() only now and then: what came between is lost"
+                site, subject = site_of_event(clears[0].event), "each"
+            elif every and clears and all(_periodic(p, loop) for p in clears):
+                text = "step() runs at every micro-batch, zero_grad() only once a window: gradients are reused"
+                site, subject = site_of_event(step.event), "step"
+            elif periodic and not any(
+                called(p.event) == "zero_grad" or p.event.attribute == "grad" for p in entry.places
+            ):
+                text = "windows of gradients are accumulated and stepped with, and never cleared"
+                site, subject = site_of_event(step.event), "zero"
+            if site is not None:
+                yield Finding(site, (Evidence(text),), 0.95, subject=subject)
+
+
+def _periodic(place: Place, loop: Loop) -> bool:
+    """Whether it happens in some rounds of the loop, by a remainder."""
+    tests = [each.test for each in place.around[place.around.index(loop) :] if isinstance(each, Branch)]
+    return any(isinstance(part, Op) and part.operator == "Mod" for test in tests for part in within(test, limit=30))
+
+
 CONDITION = Condition(
     "broken-accumulation",
     "error",
     needs=("accumulation", "stale_gradients", "loop_windows", "objective", "updates"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=(

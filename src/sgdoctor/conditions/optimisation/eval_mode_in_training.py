@@ -41,10 +41,16 @@ in, so compare before and after.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ...record import Record, Row, Site
 from ...source import Source
 from ...source.modes import trained
+from ...source.program.modes import modes_of, sent_back
+from ...source.program.modes import trained as steps_of
+from ...source.program.queries import entries
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_of_event
 from .train_mode_in_eval import LAYERS, latest
 
 
@@ -129,10 +135,37 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe", tuple(trained(source, (forward.file, forward.line), evaluations)))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A model with dropout or batch norm is in eval mode at the forward whose loss its optimizer steps on."""
+    every = entries(source)
+    back: set[int] | None = None
+    for entry in every:
+        for forward in modes_of(entry).forwards():
+            event, loop = forward.place.event, forward.place.loop
+            if (
+                event.grad is False
+                or forward.last != "eval"
+                or "" in forward.modes
+                or forward.switch is None
+                or loop is None
+            ):
+                continue
+            back = sent_back(every) if back is None else back
+            steps = [step for step in steps_of(every, forward.model) if step.loop in forward.place.around]
+            if not steps or id(event.result) not in back:
+                continue
+            again = "from the second round on " if "train" in forward.modes else ""
+            text = f"{again}the model trains at line {event.line} in eval mode: nothing calls train() in between"
+            site, subject = site_of_event(forward.switch), site_of_event(event)
+            yield Finding(site, (Evidence(text),), 0.93, subject=subject)
+            return
+
+
 CONDITION = Condition(
     "eval-mode-in-training",
     "warning",
     needs=("modes", "mode_switches"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
 )

@@ -32,14 +32,20 @@ Switch autograd off around the evaluation, as a decorator or a block; `eval()` s
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Record, Site
 from ...source import Module, Source
 from ...source.blocks import between, under
+from ...source.program import Event, Value
+from ...source.program.kinds import loss_of, within
+from ...source.program.modes import compared, modes_of, sent_back, trained
+from ...source.program.queries import Entry, called, entries, owner_of
 from ...source.rhythm import calls_of
 from ...source.spelling import spelled
 from ...source.training import body_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at, site_of_event
 
 SWITCHES = ("no_grad", "inference_mode", "set_grad_enabled")
 MEASURES = ("argmax", "eq", "topk", "accuracy_score", "roc_auc_score", "f1_score", "r2_score")
@@ -213,11 +219,55 @@ def _evaluation(module: Module, statement: ast.stmt) -> list[ast.stmt]:
     return between(module, first, statement)
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A model that is trained elsewhere is held against targets in eval mode with gradients on, which nothing uses."""
+    every = entries(source)
+    if any(called(place.event) == "grad" for entry in every for place in entry.places if place.event.name == "call"):
+        return
+    back: set[int] | None = None
+    for entry in every:
+        for forward in modes_of(entry).forwards(modal=False):
+            event, loop = forward.place.event, forward.place.loop
+            if event.grad is not True:
+                continue
+            back = sent_back(every) if back is None else back
+            steps = trained(every, forward.model)
+            if loop is None or any(loop in step.around for step in steps):
+                continue  # no validation of many batches: a single forward costs little
+            shared = loop is not None and any(loop is step.loop for step in steps)
+            again = loop is not None and any(each in step.loops for step in steps for each in forward.place.loops)
+            if forward.modes != {"eval"} and not (again and _is_loss(entry, event.result)):
+                continue
+            if not steps or shared or id(event.result) in back or not compared(entry, event.result):
+                continue
+            text = (
+                "held against targets with gradients on, and nothing is sent back: graphs are built that nothing uses"
+            )
+            yield Finding(_home(event), (Evidence(text),), 0.9)
+            return
+
+
+def _is_loss(entry: Entry, result: Value | None) -> bool:
+    """Whether a loss is computed of an output, and nothing but its number is used."""
+    for place in entry.calls("item"):
+        parts = list(within(owner_of(place.event), limit=400))
+        if any(loss_of(each) for each in parts) and any(each is result for each in parts):
+            return True
+    return False
+
+
+def _home(event: Event) -> Site:
+    """The function that evaluates, where there is one; else the forward."""
+    found = event.module.enclosing(event.node, ast.FunctionDef)
+    return site_at(event.module, found) if isinstance(found, ast.FunctionDef) else site_of_event(event)
+
+
 CONDITION = Condition(
     "grad-enabled-in-eval",
     "warning",
     needs=("evaluations", "loss_calls", "graph", "objective"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=("out-of-memory",),
 )

@@ -36,6 +36,7 @@ Between backward and step, on the optimizer's own parameters, with a limit near 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -45,8 +46,14 @@ from ...record.steps import Steps
 from ...source import Module, Source
 from ...source.loss import argument
 from ...source.numbers import is_near, literals
+from ...source.program import Event, Value
+from ...source.program.kinds import modules_of
+from ...source.program.queries import Entry, Place, called, entries, stepped
+from ...source.program.tensors import is_generator
+from ...source.program.training import before, events_in, is_of, rounds
+from ...source.program.values import Call
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import fails, judged, middle, optimizers_of, standing
+from ..questions import fails, judged, middle, optimizers_of, site_of_event, standing
 
 MIN_CALLS = 5  # fewer clippings are a trial, not a habit
 
@@ -192,11 +199,42 @@ def _generator(module: Module, statement: ast.stmt) -> ast.Call | None:
     return None
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """Going back from the clipping, a step or a zero_grad() is met before any backward(); or nothing is clipped."""
+    for entry in entries(source):
+        for place in entry.calls("clip_grad_norm_", "clip_grad_value_"):
+            given = place.event.result.argument(0, "parameters") if isinstance(place.event.result, Call) else None
+            for loop, optimizer, _, _ in rounds(entry):
+                if loop not in place.around or given is None:
+                    continue
+                if given is optimizer.argument(0, "params") and is_generator(given):
+                    text = "these parameters are a generator that the optimizer has used up: nothing is clipped"
+                    yield Finding(site_of_event(place.event), (Evidence(text),), 0.97, subject="nothing")
+                elif (met := _met(entry, place, given, optimizer)) is not None:
+                    text = f"gradients are clipped behind {called(met)}() and before backward(): in vain"
+                    yield Finding(site_of_event(place.event), (Evidence(text),), 0.95, subject="order")
+
+
+def _met(entry: Entry, place: Place, given: Value, optimizer: Call) -> Event | None:
+    """What makes the clipping too late or too early, where both are of one model."""
+    models = {id(each) for each in modules_of(given)}
+    if not models & {id(each) for value in optimizer.parts() for each in modules_of(value)}:
+        return None
+    for step in before(entry, place):
+        for event in reversed(list(events_in(step))):
+            if called(event) == "backward" or event.name == "set":
+                return None
+            if stepped(event) is optimizer or (called(event) == "zero_grad" and is_of(event, optimizer)):
+                return event if event is step else None
+    return None
+
+
 CONDITION = Condition(
     "ineffective-clipping",
     "warning",
     needs=("loop_windows", "gradients", "updates", "objective"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=("exploding-gradients", "nonfinite-loss", "lr-too-low", "lr-too-high"),
 )

@@ -35,8 +35,12 @@ from collections.abc import Iterator
 from ...record import Record, Row, Site
 from ...source import Module, Source
 from ...source.module import Function
+from ...source.program import Event, Loop, Value
+from ...source.program.kinds import is_cut, within
+from ...source.program.queries import Entry, backward_of, called, entries, owner_of
+from ...source.program.values import Either, Op, Sequence
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_at
+from ..questions import site_at, site_of_event
 
 FREE = ("item", "detach", "data", "tolist", "numpy")  # what takes a tensor out of its graph
 
@@ -167,11 +171,64 @@ def _tensors(module: Module, site: Site) -> set[str]:
     return found
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """The very value that backward() is called on is added up, or kept in a list, from round to round."""
+    for entry in entries(source):
+        seen: set[Site] = set()
+        for place in entry.calls("backward"):
+            loss = backward_of(place.event)
+            if loss is None or place.loop is None:
+                continue
+            for kept in _kept(entry, place.loop, loss):
+                site = site_of_event(kept)
+                if site not in seen:
+                    seen.add(site)
+                    text = (
+                        "the loss is kept with its graph from round to round: memory grows, and so does each sum of it"
+                    )
+                    yield Finding(site, (Evidence(text),), 0.93)
+
+
+def _kept(entry: Entry, loop: Loop, loss: Value) -> Iterator[Value | Event]:
+    again = [backward_of(place.event) for place in entry.calls("backward")]
+    for place in entry.places:
+        event = place.event
+        if loop not in place.around or event.grad is not True:
+            continue
+        if event.name == "call" and called(event) == "append" and event.args and _carries(event.args[0], loss):
+            owner = owner_of(event)
+            if isinstance(owner, Sequence) and owner.depth < len(place.around):
+                yield event
+    loops = {id(each): each for place in entry.places for each in place.loops if loop in place.around}
+    for each in loops.values():
+        for carried in each.carried.values():
+            left = carried.left
+            summed = (
+                isinstance(left, Op) and left.grad and any(part is carried for part in within(left, stop=_may_be_cut))
+            )
+            if summed and _carries(left, loss) and not any(holds_in(value, left) for value in again):
+                yield left
+
+
+def holds_in(value: Value | None, part: Value) -> bool:
+    """Whether a value is made of another."""
+    return any(each is part for each in within(value))
+
+
+def _carries(value: Value, loss: Value) -> bool:
+    return any(each is loss for each in within(value, stop=_may_be_cut))
+
+
+def _may_be_cut(value: Value) -> bool:
+    return is_cut(value) or isinstance(value, Either)
+
+
 CONDITION = Condition(
     "leaking-graph",
     "warning",
     needs=("kept_graphs",),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=("out-of-memory",),
 )

@@ -42,12 +42,17 @@ backward, not between a backward and its step.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Record, Site
 from ...source import Module, Source
+from ...source.program import Event
+from ...source.program.queries import Entry, Place, called, entries, stepped
+from ...source.program.training import before, events_in, is_handed_on, is_of, rounds, works_on_gradients
+from ...source.program.values import Call
 from ...source.training import body_of, first_backward, is_repeated, shared_block, step_calls, wording
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import optimizers_of
+from ..questions import optimizers_of, site_of_event
 from .missing_zero_grad import zero_edits
 
 
@@ -125,11 +130,36 @@ def _step_beside(module: Module, statement: ast.stmt) -> ast.stmt | None:
     return later[0] if later else None
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """Going back from a step, a zero_grad() is met before any backward()."""
+    for entry in entries(source):
+        for loop, optimizer, step, backwards in rounds(entry):
+            cleared = _between(entry, step, optimizer)
+            direct = [place for place in backwards if place.around == step.around]
+            if cleared is None or not direct or is_handed_on(entry, optimizer, loop):
+                continue
+            text = "zero_grad() stands between backward() and step(): the step finds no gradient, and nothing is learnt"
+            built = site_of_event(optimizer)
+            yield Finding(
+                site_of_event(cleared), (Evidence(text),), 0.98, subject=(site_of_event(direct[0].event), built)
+            )
+
+
+def _between(entry: Entry, step: Place, optimizer: Call) -> Event | None:
+    for each in before(entry, step):
+        if isinstance(each, Event) and called(each) == "zero_grad" and is_of(each, optimizer):
+            return each
+        if any(works_on_gradients(event) or stepped(event) is optimizer for event in events_in(each)):
+            return None
+    return None
+
+
 CONDITION = Condition(
     "misplaced-zero-grad",
     "error",
     needs=("optimizers", "loop_windows"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
 )

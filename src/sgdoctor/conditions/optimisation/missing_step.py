@@ -40,15 +40,21 @@ for the first non-finite gradient instead of changing the scaler.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
 from ...record import Record, Site
 from ...record.record import Objective
 from ...source import Module, Source
+from ...source.program import Event
+from ...source.program.kinds import applied, inner, is_cut, is_optimizer, is_scheduler, modules_of, within
+from ...source.program.queries import backward_of, called, entries, owner_of
+from ...source.program.training import is_handed_on
+from ...source.program.values import Attr, Call
 from ...source.training import cleared_name, last_on_gradients, method_calls, name_at, receiver
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import optimizers_of, site_at
+from ..questions import optimizers_of, site_at, site_of_event
 
 STILL = 1e-7  # relative change of a weight's norm that float32 rounding alone can make
 
@@ -139,11 +145,57 @@ def _scaler(module: Module, backward: ast.stmt) -> str | None:
     return receiver(module, calls[0]) if calls else None
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A loop computes gradients of a model that an optimizer holds, and nothing in the program ever steps."""
+    for module in source:
+        for node in module.of_kind(ast.Expr):
+            if isinstance(node.value, ast.Attribute) and node.value.attr == "step":
+                text = f"{module.segment(node)} is named here and not called: nothing is updated"
+                yield Finding(site_at(module, node), (Evidence(text),), 0.99)
+                return
+    every = entries(source)
+    places = [place for entry in every for place in entry.places]
+    steps = [place.event for place in places if called(place.event) == "step"]
+    if any(not is_scheduler(owner_of(event)) for event in steps) or any(_by_hand(place.event) for place in places):
+        return
+    for entry in every:
+        for place in entry.calls("backward"):
+            loss, loop = backward_of(place.event), place.loop
+            if loss is None or loop is None:
+                continue
+            trained = {id(each.fn) for each in applied(loss, stop=is_cut)}
+            for made in places:
+                optimizer = made.event.result
+                if not isinstance(optimizer, Call) or not is_optimizer(optimizer) or loop in made.around:
+                    continue
+                held = {one for value in optimizer.parts() for each in modules_of(value) for one in inner(each)}
+                if not trained & held or any(is_handed_on(each, optimizer) for each in every):
+                    continue
+                text = f"the optimizer of line {optimizer.line} never steps: backward() fills gradients in vain"
+                yield Finding(
+                    site_of_event(place.event),
+                    (Evidence(text),),
+                    0.95,
+                    subject=site_of_event(optimizer),
+                )
+                return
+
+
+def _by_hand(event: Event) -> bool:
+    """Whether it may change weights without an optimizer."""
+    if event.name == "add":
+        parts = [each for value in (event.fn, *event.args) for each in within(value)]
+        return any(isinstance(each, Attr) and each.name in ("data", "grad") for each in parts)
+    writes = ("sub_", "add_", "copy_", "addcmul_", "addcdiv_", "mul_", "lerp_", "load_state_dict", "set_")
+    return called(event) in writes or (event.name == "set" and event.attribute in ("data", "grad"))
+
+
 CONDITION = Condition(
     "missing-step",
     "error",
     needs=("optimizers", "gradients"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
 )

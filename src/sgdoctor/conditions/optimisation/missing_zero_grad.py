@@ -49,9 +49,11 @@ import numpy as np
 from ...record import Record, Site
 from ...record.steps import Steps
 from ...source import Edit, Module, Source
+from ...source.program.queries import clears, entries
+from ...source.program.training import is_conditional, is_handed_on, is_made_in, rounds
 from ...source.training import clear_before, clear_by_hand, function_of, name_at, step_calls
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import optimizers_of, site_at
+from ..questions import optimizers_of, site_at, site_of_event
 
 
 def in_run(
@@ -148,10 +150,21 @@ def _uncalled(source: Source) -> tuple[Edit, ...]:
 
 
 def in_source(source: Source) -> Iterator[Finding]:
-    """The parentheses are missing."""
+    """A loop whose optimizer steps at every backward, and in which nothing clears anything."""
     for module, node in _named_only(source):
         text = f"{module.segment(node)} is named here and not called: it clears nothing"
         yield Finding(site_at(module, node), (Evidence(text),), 0.99)
+    for entry in entries(source):
+        for loop, optimizer, step, backwards in rounds(entry):
+            if any(clears(place.event) for place in entry.places if loop in place.around):
+                continue
+            if is_conditional(step, loop) or is_made_in(entry, optimizer, loop) or is_handed_on(entry, optimizer, loop):
+                continue
+            outside = any(clears(place.event) for place in entry.places)
+            text = f"each round of the loop at line {loop.line} adds to the gradients and steps"
+            text += ": they are cleared outside of it only" if outside else ": nothing clears them, here or elsewhere"
+            built = site_of_event(optimizer)
+            yield Finding(site_of_event(backwards[0].event), (Evidence(text),), 0.97, subject=built)
 
 
 CONDITION = Condition(

@@ -40,12 +40,19 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...record import Record, Site
 from ...record.loop import Window, windows
 from ...source import Source
+from ...source.program import Event, Value
+from ...source.program.kinds import constructor, is_optimizer
+from ...source.program.queries import Entry, Place, backward_of, called, entries, escapes, owner_of, scaled
+from ...source.program.training import block_of, events_in
+from ...source.program.values import Call, External
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_of_event
 
 
 class Misuse(NamedTuple):
@@ -196,11 +203,67 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe")]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """The calls behind a scaled backward, in the order of the source."""
+    every = entries(source)
+    scalers = any(constructor(p.event.result).endswith("GradScaler") for e in every for p in e.places)
+    for entry in every:
+        for place in entry.calls("backward"):
+            scaler = scaled(backward_of(place.event))
+            if scaler is not None:
+                yield from _after(entry, place, scaler, every)
+        if not scalers:
+            yield from _halves(entry)
+
+
+def _after(entry: Entry, backward: Place, scaler: Value, every: list[Entry]) -> Iterator[Finding]:
+    block = block_of(entry, backward)
+    index = next((i for i, step in enumerate(block) if step is backward.event), len(block))
+    clipped: Event | None = None
+    for event in [each for step in block[index + 1 :] for each in events_in(step)]:
+        name = called(event)
+        if name == "backward" or (name in ("unscale_", "unscale") and event.name == "call"):
+            return
+        if name in ("clip_grad_norm_", "clip_grad_value_"):
+            clipped = clipped or event
+        elif name == "step" and owner_of(event) is scaler:
+            if clipped is not None:
+                yield Finding(site_of_event(clipped), (Evidence(CLIPPED.text),), 0.95, subject=CLIPPED.name)
+            elif not any(owner_of(p.event) is scaler for e in every for p in e.calls("update")):
+                text = "scaler.step() is called and scaler.update() never: the scale cannot follow the gradients"
+                if not any(escapes(each, scaler) for each in every):
+                    yield Finding(site_of_event(event), (Evidence(text),), 0.95, subject="update")
+            return
+        elif name == "step" and is_optimizer(owner_of(event)) and not event.args:
+            yield Finding(site_of_event(event), (Evidence(RAW.text),), 0.95, subject=RAW.name)
+            return
+
+
+def _halves(entry: Entry) -> Iterator[Finding]:
+    """float16 autocast around a training forward, in a program without any scaler."""
+    for place in entry.calls("autocast"):
+        cast = place.event.result
+        dtype = cast.argument(1, "dtype") if isinstance(cast, Call) else None
+        if not isinstance(dtype, External) or dtype.name not in ("torch.float16", "torch.half"):
+            continue
+        behind = [p for p in entry.calls("backward") if p.loop is place.loop and p.order > place.order]
+        if (
+            place.loop is not None
+            and place.event.grad
+            and behind
+            and isinstance(cast, Call)
+            and "enabled" not in cast.kwargs
+        ):
+            text = "training under float16 autocast without a scaler: gradients below 6e-8 become zero"
+            yield Finding(site_of_event(place.event), (Evidence(text),), 0.9, subject="none")
+
+
 CONDITION = Condition(
     "mixed-precision-misuse",
     "error",
     needs=("precision", "loop_windows", "exception"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=(
         "ineffective-clipping",

@@ -41,12 +41,20 @@ Lazy modules: run one batch through the model first. Rebuild the scheduler too, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ...record import Record
 from ...source import Source
 from ...source.holdings import complete
+from ...source.program import Value
+from ...source.program.kinds import inner, is_cut, is_fresh, is_module, is_optimizer, modules_of, settled, within
+from ...source.program.queries import Entry, Place, backward_of, called, entries, escapes, stepped
+from ...source.program.training import freezes, held, is_handed_on, rounds
+from ...source.program.values import Instance
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_of_event
 from .missing_step import STILL
 
 
@@ -139,11 +147,69 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "changes-training", tuple(edits))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A layer replaced after its optimizer was built; a fresh model in the loss that no optimizer was given."""
+    every = entries(source)
+    for entry in every:
+        made = [place for place in entry.places if place.event.name == "call" and is_optimizer(place.event.result)]
+        for place in entry.places:
+            if place.event.name == "set" and place.event.args and _is_weighted(place.event.args[0]):
+                yield from _replaced(entry, place, made)
+    yield from _left_out(every)
+
+
+def _is_weighted(value: Value) -> bool:
+    value = settled(value) or value
+    return is_module(value) and is_fresh(value)
+
+
+def _replaced(entry: Entry, place: Place, made: list[Place]) -> Iterator[Finding]:
+    owner, old = settled(place.event.fn), place.event.result
+    before = [each for each in made if each.order < place.order]
+    if not before or any(each.order > place.order for each in made) or owner is None or not is_module(owner):
+        return
+    if any(called(each.event) == "add_param_group" for each in entry.places):
+        return
+    optimizer = before[-1].event.result
+    assert optimizer is not None
+    inside = {one for part in optimizer.parts() for each in modules_of(part) for one in inner(each)}
+    trained = any(stepped(p.event) is optimizer for p in entry.calls("step") if p.order > place.order)
+    if trained and (id(owner) in inside or (old is not None and id(old) in inside)):
+        line = getattr(before[-1].event.node, "lineno", 0)
+        text = f"this layer is made after the optimizer of line {line} was, which so does not hold it"
+        yield Finding(site_of_event(place.event), (Evidence(text),), 0.95, subject=())
+
+
+def _left_out(every: list[Entry]) -> Iterator[Finding]:
+    """A model of its own, with fresh weights, that a loss goes through and that no optimizer was given."""
+    known, certain = held(every)
+    if not known or not certain or freezes(every):
+        return
+    for entry in every:
+        for _, optimizer, _, backwards in rounds(entry):
+            for backward in backwards:
+                passed = {id(each) for each in within(backward_of(backward.event), stop=is_cut)}
+                for place in entry.places:
+                    model = settled(place.event.fn)
+                    alone = isinstance(model, Instance) and model.is_module and len(place.event.frames) <= 1
+                    if not alone or model is None or id(place.event.result) not in passed or not is_fresh(model):
+                        continue
+                    if inner(model) & known or any(is_handed_on(each, optimizer) for each in every):
+                        continue
+                    if any(escapes(each, model) for each in every):
+                        continue
+                    assert isinstance(model, Instance)
+                    text = f"the loss goes through {model.cls.name}, whose parameters no optimizer was given"
+                    yield Finding(site_of_event(optimizer), (Evidence(text),), 0.9, subject=())
+                    return
+
+
 CONDITION = Condition(
     "parameters-not-in-optimizer",
     "error",
     needs=("parameters", "optimizers", "gradients", "graph"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
 )

@@ -36,10 +36,15 @@ from collections.abc import Iterator
 from ...record import Record
 from ...record.schedules import Schedule, schedules
 from ...source import Edit, Module, Source
+from ...source.program.kinds import constructor, loss_of
+from ...source.program.queries import entries, owner_of
+from ...source.program.tensors import measured
+from ...source.program.values import Call
 from ...source.quantity import expressions, kind_of
 from ...source.rates import append_argument
 from ...source.training import body_of, method_calls
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_of_event
 
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)
 
@@ -170,10 +175,29 @@ def _is_validation(source: Source, module: Module, name: ast.Name) -> bool:
     return free and not trained and kind_of(source, module, name) == "falls"
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """It is fed the loss of training, and the same loop computes a loss without gradients."""
+    for entry in entries(source):
+        for place in entry.calls("step"):
+            schedule, loop = owner_of(place.event), place.loop
+            if not constructor(schedule).endswith(".ReduceLROnPlateau") or loop is None or not place.event.args:
+                continue
+            fed = [each for each in measured(place.event.args[0]) if loss_of(each)]
+            held_out = [
+                p.event.result
+                for p in entry.places
+                if loop in p.around and p.event.name == "call" and p.event.grad is False and loss_of(p.event.result)
+            ]
+            if fed and held_out and all(isinstance(each, Call) and each.grad for each in fed):
+                text = "fed the loss of training, though a loss is computed without gradients in the same loop"
+                yield Finding(site_of_event(place.event), (Evidence(text),), 0.92)
+
+
 CONDITION = Condition(
     "plateau-on-training-loss",
     "warning",
     needs=("schedules", "exception", "loss_calls", "loss_values"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
 )

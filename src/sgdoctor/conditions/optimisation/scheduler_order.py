@@ -38,15 +38,21 @@ Once per batch for OneCycleLR, CyclicLR and warm-up by steps, once per epoch for
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Record, Site
 from ...record.loop import windows
 from ...record.record import Optimizer
 from ...record.schedules import Schedule, schedules
 from ...source import Module, Source
+from ...source.program import Event, Value
+from ...source.program.kinds import constructor, holds, is_optimizer, is_scaler, is_scheduler, settled
+from ...source.program.queries import Place, called, entries, owner_of, stepped
+from ...source.program.values import Call
 from ...source.rhythm import loops_around
-from ...source.schedules import stepped
+from ...source.schedules import stepped as put_behind
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy, Safety
+from ..questions import site_of_event
 
 IN_BATCHES = ("OneCycleLR", "CosineAnnealingLR", "PolynomialLR")
 IN_EPOCHS = ("StepLR", "MultiStepLR", "ExponentialLR", "ReduceLROnPlateau")
@@ -250,7 +256,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     }
     title = titles.get(str(subject).partition(" ")[0], titles["early"])
     if str(subject).startswith("never ") and site is not None:
-        added = stepped(source, (site.file, site.line), every_batch=subject == "never batch")
+        added = put_behind(source, (site.file, site.line), every_batch=subject == "never batch")
         return [Remedy(title, "changes-training", tuple(added))]
     safety: Safety = "safe" if subject == "early" else "changes-training"
     if module is None or not isinstance(statement, ast.Expr) or site is None:
@@ -269,11 +275,66 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, safety, (module.delete(statement), module.insert_after(target, text)))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A scheduler that nothing steps, one stepped before its optimizer, a one-cycle stepped by epochs."""
+    every = entries(source)
+    places = [(entry, place) for entry in every for place in entry.places]
+    for _, made in places:
+        schedule = made.event.result
+        if not isinstance(schedule, Call) or not is_scheduler(schedule) or made.event.name != "call":
+            continue
+        optimizer = settled(schedule.argument(0, "optimizer"))
+        own = [(e, p) for e in every for p in e.calls("step") if owner_of(p.event) is schedule]
+        trained = [
+            (e, p) for e in every for p in e.calls("step") if stepped(p.event) is optimizer and p.loop is not None
+        ]
+        if schedule is not made.event.result or not trained or not is_optimizer(optimizer):
+            continue
+        if not own:
+            used = any(_uses(place.event, schedule) for _, place in places)
+            unknown = any(not _known(owner_of(p.event)) for e in every for p in e.calls("step"))
+            if not used and not unknown:
+                text = "this scheduler is made and never stepped: the learning rate stays where it is"
+                yield Finding(site_of_event(schedule), (Evidence(text),), 0.95, subject="never")
+        elif len(own) == 1 and len(trained) == 1 and own[0][0] is trained[0][0]:
+            yield from _misplaced(constructor(schedule).rpartition(".")[2], schedule, own[0][1], trained[0][1])
+
+
+def _misplaced(kind: str, schedule: Call, own: Place, step: Place) -> Iterator[Finding]:
+    """`own`: the scheduler's step. Only steps without an argument: an epoch that is given may be any."""
+    if own.event.args or own.event.kwargs or own.loop is None or kind == "ReduceLROnPlateau":
+        return
+    if kind == "OneCycleLR" and "steps_per_epoch" in schedule.kwargs:
+        if own.loop in step.around and own.loop is not step.loop and not step.event.args:
+            text = (
+                "made for one step a batch (steps_per_epoch), and stepped once an epoch: the cycle never gets anywhere"
+            )
+            yield Finding(site_of_event(own.event), (Evidence(text),), 0.95, subject="epoch")
+    elif kind in FALLING and own.order < step.order and own.around[-1] is own.loop and own.loop in step.around:
+        text = "stepped before the optimizer in each round: the first value of the schedule is never used"
+        yield Finding(site_of_event(own.event), (Evidence(text),), 0.9, subject="early")
+
+
+def _known(value: Value | None) -> bool:
+    return is_optimizer(value) or is_scheduler(value) or is_scaler(value)
+
+
+def _uses(event: Event, schedule: Call) -> bool:
+    """Whether anything is done with a scheduler but asking it for its rate."""
+    if any(holds(each, schedule) for each in (*event.args, *event.kwargs.values())):
+        return event.name == "call"
+    return owner_of(event) is schedule and called(event) not in ("get_last_lr", "state_dict")
+
+
+FALLING = {"StepLR", "MultiStepLR", "ExponentialLR", "CosineAnnealingLR", "PolynomialLR", "CosineAnnealingWarmRestarts"}
+
+
 CONDITION = Condition(
     "scheduler-order",
     "warning",
     needs=("schedules", "loop_windows", "optimizers", "loaders"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=("scheduler-kills-lr", "lr-too-low", "uninformative-labels"),
 )

@@ -44,12 +44,19 @@ validation batches are slightly contaminated.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Record, Row, Site
 from ...source import Module, Source
 from ...source.modes import evaluated
+from ...source.program import Event
+from ...source.program.modes import compared, modes_of, sent_back, trained
+from ...source.program.queries import Entry, called, entries
+from ...source.program.tensors import from_loop
+from ...source.program.values import External
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..doubts import asks, shown, weighed
+from ..questions import site_of_event
 
 LAYERS = {"dropout": "dropout", "batch_norm": "batch norm"}
 METRICS = ("argmax", "eq", "topk", "max", "accuracy_score", "roc_auc_score", "round", "f1_score", "r2_score")
@@ -143,6 +150,61 @@ def _weigh(answer: Finding, outcome: Outcome) -> Finding:
     return shown(answer, outcome, outcome.figure("train"), outcome.figure("eval"), sure=False)
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A model with dropout or batch norm is trained, and held against targets without gradients in train mode."""
+    every = entries(source)
+    yield from _always_on(every)
+    back: set[int] | None = None
+    for entry in every:
+        for forward in modes_of(entry).forwards():
+            event, place = forward.place.event, forward.place
+            if event.grad is not False or forward.modes != {"train"} or isinstance(_statement(event), ast.Expr):
+                continue
+            steps = trained(every, forward.model)
+            inside = place.loop
+            repeated = inside is not None and not any(inside in step.around for step in steps)
+            fed = inside is not None and any(from_loop(each, inside) for each in event.args)
+            if not steps or (repeated and not fed):
+                continue  # not trained; or many passes over one input: dropout is meant to act
+            back = sent_back(every) if back is None else back
+            behind = any(step.order < place.order or set(step.loops) & set(place.loops) for step in steps)
+            if not behind or id(event.result) in back or not compared(entry, event.result):
+                continue
+            text = (
+                "held against targets without gradients while in train mode: dropout and batch norm act as in training"
+            )
+            forth = next(
+                (f.place.event for f in modes_of(entry).forwards() if f.model is forward.model and f.place.event.grad),
+                None,
+            )
+            subject = site_of_event(forth) if forth is not None else None
+            yield Finding(site_of_event(event), (Evidence(text),), 0.92, subject=subject)
+            return
+
+
+def _statement(event: Event) -> ast.AST | None:
+    return event.module.parents.get(event.node)
+
+
+def _always_on(every: list[Entry]) -> Iterator[Finding]:
+    """Functional dropout that does not ask for the mode, in a program that switches to eval mode and evaluates."""
+    switched = any(called(p.event) == "eval" and not p.event.args for e in every for p in e.places)
+    seen = set()
+    for entry in every:
+        for place in entry.calls(
+            "dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"
+        ):
+            event = place.event
+            function = isinstance(event.fn, External) and event.fn.name.startswith("torch.nn.functional.")
+            told = len(event.args) > 2 or "training" in event.kwargs
+            method = isinstance(event.module.enclosing(event.node, ast.FunctionDef, ast.ClassDef), ast.FunctionDef)
+            if not function or told or not method or event.grad is not False or not switched or event.node in seen:
+                continue
+            seen.add(event.node)
+            text = "functional dropout without training=self.training: eval() does not switch it off"
+            yield Finding(site_of_event(event), (Evidence(text),), 0.93)
+
+
 CONDITION = Condition(
     "train-mode-in-eval",
     "warning",
@@ -150,5 +212,6 @@ CONDITION = Condition(
     in_run=in_run,
     suspects=asks(in_run, "train_against_eval"),
     in_experiment=weighed(in_run, train_against_eval=_weigh),
+    in_source=in_source,
     remedies=remedies,
 )

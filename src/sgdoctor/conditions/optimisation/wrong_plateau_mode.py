@@ -31,13 +31,18 @@ The mode that fits the metric:
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from ...record import Record
 from ...record.schedules import Schedule, schedules
 from ...source import Module, Source
+from ...source.program.kinds import constructor
+from ...source.program.queries import entries, owner_of
+from ...source.program.tensors import metric_kind
+from ...source.program.values import Call, Const
 from ...source.quantity import kind_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import judged
+from ..questions import judged, site_of_event
 
 
 def in_run(
@@ -126,11 +131,29 @@ def _made(module: Module, line: int) -> ast.Call | None:
     return None
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """What it is fed is a share of right answers, or a loss, and its mode is the other's."""
+    for entry in entries(source):
+        for place in entry.calls("step"):
+            schedule = owner_of(place.event)
+            if not isinstance(schedule, Call) or not constructor(schedule).endswith(".ReduceLROnPlateau"):
+                continue
+            mode = schedule.argument(1, "mode")
+            direction = "min" if mode is None else mode.value if isinstance(mode, Const) else None
+            fed = metric_kind(place.event.args[0] if place.event.args else place.event.kwargs.get("metrics"))
+            if (fed, direction) not in (("loss", "max"), ("accuracy", "min")):
+                continue
+            other = "min" if fed == "loss" else "max"
+            text = f"mode={direction!r}, and fed a {fed} at line {place.event.line}: the rate falls while it improves"
+            yield Finding(site_of_event(schedule), (Evidence(text),), 0.95, subject=other)
+
+
 CONDITION = Condition(
     "wrong-plateau-mode",
     "warning",
     needs=("schedules", "objective"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=("scheduler-kills-lr", "lr-too-low", "uninformative-labels"),
 )
