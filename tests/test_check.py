@@ -180,6 +180,15 @@ def test_sarif_says_where_and_keeps_its_fingerprints_when_lines_move(faulty: Pat
         return found
 
     first = log()
+    assert first["version"] == "2.1.0" and str(first["$schema"]).endswith("sarif-2.1.0.json")
+    (run,) = first["runs"]  # type: ignore[misc]
+    rules = run["tool"]["driver"]["rules"]
+    for result in run["results"]:
+        assert rules[result["ruleIndex"]]["id"] == result["ruleId"] and result["message"]["text"]
+        assert result["level"] in ("error", "warning", "note")
+        place = result["locations"][0]["physicalLocation"]
+        assert not place["artifactLocation"]["uri"].startswith("/") and place["region"]["startLine"] >= 1
+    assert all(rule["shortDescription"]["text"] and rule["help"]["text"] for rule in rules)
     (faulty / "train.py").write_text("# a new line\n" + SCRIPT)
     second = log()
     (one,), (two,) = first["runs"][0]["results"], second["runs"][0]["results"]  # type: ignore[index]

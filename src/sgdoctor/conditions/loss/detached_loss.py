@@ -366,10 +366,9 @@ def in_source(source: Source) -> Iterator[Finding]:
             else:
                 behind = [each for each in cuts if any(layer_name(made.fn) in WEIGHTED for made in applied(each))]
                 if behind:
-                    cut = behind[0]
                     text = "nothing that can be trained reaches this loss but through here, where the graph is cut"
                     subject = site_of_event(place.event)
-                    return (yield Finding(site_of_event(cut), (Evidence(text),), 0.95, subject=subject))
+                    return (yield Finding(site_of_event(behind[0]), (Evidence(text),), 0.95, subject=subject))
 
 
 def _partly(every: list[Entry]) -> Iterator[Finding]:

@@ -177,7 +177,8 @@ def in_source(source: Source) -> Iterator[Finding]:
         seen: set[Site] = set()
         for place in entry.calls("backward"):
             loss = backward_of(place.event)
-            if loss is None or place.loop is None:
+            sure = place.loop is not None and place.around[-1] is place.loop and not place.event.args
+            if loss is None or place.loop is None or not sure:
                 continue
             for kept in _kept(entry, place.loop, loss):
                 site = site_of_event(kept)

@@ -154,6 +154,8 @@ def in_source(source: Source) -> Iterator[Finding]:
     for module, node in _named_only(source):
         text = f"{module.segment(node)} is named here and not called: it clears nothing"
         yield Finding(site_at(module, node), (Evidence(text),), 0.99)
+    if any(_named_only(source)):
+        return  # the loop around it lacks nothing else
     for entry in entries(source):
         for loop, optimizer, step, backwards in rounds(entry):
             if any(clears(place.event) for place in entry.places if loop in place.around):

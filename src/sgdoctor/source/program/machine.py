@@ -58,6 +58,7 @@ class Machine(Importing):
         self.entries: list[list[Step]] = []
         self.lines: dict[str, list[int]] = {}  # of each file, those with a word of training
         self.spent = 0
+        self.assigned: dict[ast.AST, set[str]] = {}  # of each loop, the names it gives values to
         self.known = {part.removesuffix(".py") for file in source.modules for part in file.split("/")}
         self.module: Module
         self._do: dict[type[ast.stmt], Callable[[ast.stmt, Scope], str]] = {
@@ -275,7 +276,9 @@ class Machine(Importing):
     ) -> str:
         before, outer = dict(scope.names), self.steps
         outer.append(loop)
-        for name in _assigned(self.module, loop.node):
+        if loop.node not in self.assigned:
+            self.assigned[loop.node] = _assigned(loop.node)
+        for name in self.assigned[loop.node]:
             if name in before and not isinstance(before[name], (Function, Class)):
                 loop.carried[name] = Carried(before[name], name, loop)
                 scope.names[name] = loop.carried[name]
@@ -347,7 +350,7 @@ def _merged(one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
     return found
 
 
-def _assigned(module: Module, loop: ast.AST) -> set[str]:
+def _assigned(loop: ast.AST) -> set[str]:
     """Names that a loop assigns, nested functions aside."""
     found, waiting = set(), list(ast.iter_child_nodes(loop))
     while waiting:

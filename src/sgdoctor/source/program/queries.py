@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..module import Source
-from . import machine_of
 from .calls import FRAMEWORKS
 from .kinds import FRAMES_OUTSIDE, constructor, holds, is_optimizer, is_scaler, loss_of, settled
+from .machine import Machine
 from .values import (
     Attr,
     Branch,
@@ -82,6 +82,15 @@ class Entry:
             return
         found = [place for name in names for place in self._by_name.get(name, ())]
         yield from sorted(found, key=lambda place: place.order)
+
+
+def machine_of(source: Source) -> Machine:
+    """The program of a source, gone through once."""
+    found = source.facts.get("machine")
+    if not isinstance(found, Machine):
+        found = source.facts["machine"] = Machine(source)
+        found.run()
+    return found
 
 
 def entries(source: Source) -> list[Entry]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from .calls import is_layer
 from .kinds import applied, inner, is_cut, is_optimizer, modules_of, settled, within
@@ -25,6 +26,13 @@ from .values import (
     Step,
     Value,
 )
+
+
+class Held(NamedTuple):
+    """What the optimizers of a program hold."""
+
+    modules: set[int]
+    certain: bool
 
 
 def rounds(entry: Entry) -> Iterator[tuple[Loop, Call, Place, list[Place]]]:
@@ -138,6 +146,9 @@ def layers_reached(losses: list[Value | None]) -> set[int] | None:
 
 def held(entries: list[Entry]) -> tuple[set[int], bool]:
     """(identities of modules that optimizers hold, whether it is certain that they hold nothing else)."""
+    kept = entries[0].facts.get("held") if entries else None
+    if isinstance(kept, Held):
+        return kept.modules, kept.certain
     found: set[int] = set()
     certain = True
     for entry in entries:
@@ -157,4 +168,6 @@ def held(entries: list[Entry]) -> tuple[set[int], bool]:
                 certain = certain and isinstance(each, known)
             for module in modules:
                 found |= inner(module)
+    if entries:
+        entries[0].facts["held"] = Held(found, certain)
     return found, certain
