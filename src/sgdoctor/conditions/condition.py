@@ -119,7 +119,7 @@ class Condition:
     @property
     def by_invariant(self) -> bool:
         """Whether a repair may be judged by the fault's absence, where the curve shows nothing."""
-        return not self.by_learning and not self.by_exclusion
+        return self.flatters or (not self.by_learning and not self.by_exclusion)
 
     @property
     def title(self) -> str:

@@ -198,4 +198,5 @@ CONDITION = Condition(
     in_run=in_run,
     remedies=remedies,
     by_learning=True,
+    flatters=True,
 )
