@@ -99,6 +99,29 @@ def scale(source: Source, file: str, line: int, rate: float | None, factor: floa
     return (append_argument(module, call, f"lr={written(rate * factor)}"),)
 
 
+def behind(source: Source, file: str, line: int, name: str, value: float) -> Use | None:
+    """The literal that gives the optimizer built at a line a setting (`lr`, `momentum`) of this value, where it stands
+    outside of the statement that builds it: in a table of settings, an option, a field. None where it does not."""
+    found = optimizer_call(source, file, line)
+    if found is None:
+        return None
+    module, call = found
+    given = [Use(module, each.value) for each in call.keywords if each.arg == name]
+    given += [
+        Use(module, ast.Subscript(value=each.value, slice=ast.Constant(name)))
+        for each in call.keywords
+        if each.arg is None
+    ]
+    given = uses(source, module, call) or given if name in RATE_NAMES else given
+    statement = module.enclosing(call, ast.stmt)
+    for use in given:
+        for literal in literals(source, use.module, use.node):
+            inside = literal.module is module and literal.node in (ast.walk(statement) if statement is not None else ())
+            if is_near(literal.value, value) and not inside:
+                return Use(literal.module, literal.node)
+    return None
+
+
 def scale_setting(source: Source, file: str, line: int, name: str, value: float, factor: float) -> tuple[Edit, ...]:
     """Another setting of the optimizer built at a line (`weight_decay=`), times `factor`; `value`: what the run had."""
     found = optimizer_call(source, file, line)
