@@ -47,6 +47,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from ...record import Record, Site
+from ...record.loop import lines_of
 from ...record.steps import Steps
 from ...source import Edit, Module, Source
 from ...source.training import clear_before, clear_by_hand, function_of, name_at, step_calls
@@ -74,10 +75,11 @@ def in_run(
         backward = next(
             (o.site for o in record.objectives if optimizer is None or optimizer in optimizers_of(record, o)), None
         )
+        stepped_at = lines_of(record, "S", optimizer.number) if optimizer is not None else []
         known = norms[np.isfinite(norms)]
         grown = f" (its norm went from {known[0]:.3g} to {known[-1]:.3g})" if len(known) else ""
         yield Finding(
-            backward,
+            stepped_at[0][0] if stepped_at else backward,
             (
                 Evidence(
                     f"at {int(carried.sum())} of {len(norms)} sampled steps the gradient of the step before was still "
@@ -88,7 +90,7 @@ def in_run(
                 ),
             ),
             0.97,
-            subject=None if optimizer is None else optimizer.site,
+            subject=(backward, None if optimizer is None else optimizer.site),
         )
 
 
@@ -98,9 +100,9 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     uncalled = _uncalled(source)
     if uncalled:
         return [Remedy("call it: zero_grad needs its parentheses", "safe", uncalled)]
-    site, built = finding.site, finding.subject
+    site, built = finding.subject if isinstance(finding.subject, tuple) else (None, None)
     module = source.module(site.file) if site is not None else None
-    if module is None or site is None:
+    if module is None or not isinstance(site, Site):
         return [Remedy(title, "safe")]
     by_hand = tuple(clear_by_hand(module, site.line))
     if not isinstance(built, Site):
@@ -157,7 +159,7 @@ def in_source(source: Source) -> Iterator[Finding]:
 CONDITION = Condition(
     "missing-zero-grad",
     "error",
-    needs=("stale_gradients", "optimizers"),
+    needs=("stale_gradients", "optimizers", "loop_windows"),
     in_run=in_run,
     in_source=in_source,
     remedies=remedies,

@@ -44,6 +44,7 @@ import numpy as np
 
 from ...record import Record, Site
 from ...record.record import Optimizer
+from ...record.schedules import schedules
 from ...source import Source
 from ...source.schedules import compared_alike, floored, milder, once_an_epoch, with_floor
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
@@ -78,7 +79,7 @@ def in_run(
             if share < min_share:
                 continue
             yield Finding(
-                _site(record, source),
+                _site(record, source, optimizer),
                 (
                     Evidence(
                         f"the learning rate fell from {highest:.3g} to {last:.1g}; for the last {share:.0%} of it, "
@@ -108,8 +109,9 @@ def _killed(optimizer: Optimizer, max_rate: float) -> tuple[int, float, float] |
     return int(steps[alive[-1] + 1]), highest, float(rates[-1])
 
 
-def _site(record: Record, source: Source) -> Site | None:
-    """The condition of a rule written by hand, else where the scheduler is stepped."""
+def _site(record: Record, source: Source, optimizer: Optimizer) -> Site | None:
+    """The condition of a rule written by hand; where the scheduler is stepped every batch, that; else where it is made,
+    with the settings that are too strong."""
     for module in source:
         for node in ast.walk(module.tree):
             targets = (
@@ -124,6 +126,10 @@ def _site(record: Record, source: Source) -> Site | None:
                     continue
                 rule = module.enclosing(target, ast.If)
                 return site_at(module, rule if isinstance(rule, ast.If) else target)
+    mine = [each for each in schedules(record) if each.optimizer == optimizer.number and each.steps]
+    rare = [each for each in mine if each.steps < 0.5 * optimizer.steps and each.site is not None]
+    if rare:
+        return min(rare, key=lambda each: each.lowered if np.isfinite(each.lowered) else 1.0).site
     rows = record.rows("scheduler")
     return record.site(rows[0].get("site")) if rows else None
 
@@ -152,7 +158,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 CONDITION = Condition(
     "scheduler-kills-lr",
     "warning",
-    needs=("learning_rates", "objective", "constant_loss"),
+    needs=("learning_rates", "schedules", "objective", "constant_loss"),
     in_run=in_run,
     remedies=remedies,
     by_learning=True,
