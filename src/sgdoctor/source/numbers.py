@@ -117,11 +117,11 @@ def definitions(source: Source, module: Module, use: ast.Name) -> Iterator[tuple
     scope = module.enclosing(use, *SCOPES)
     while scope is not None:
         if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            handed = list(_handed(source, module, scope, use.id))
+            given = list(handed(source, module, scope, use.id))
             assigned = list(_assigned(module, scope, use.id))
-            if handed or assigned:
+            if given or assigned:
                 yield from ((module, value) for value in assigned)
-                yield from handed
+                yield from given
                 return
         elif isinstance(scope, ast.Module):
             yield from ((module, value) for value in _assigned(module, scope, use.id))
@@ -147,7 +147,7 @@ def _assigned(module: Module, scope: ast.AST, name: str) -> Iterator[ast.expr]:
                             yield value
 
 
-def _handed(
+def handed(
     source: Source, module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef, name: str
 ) -> Iterator[tuple[Module, ast.expr]]:
     """What callers pass for a parameter of a function, and its default."""
