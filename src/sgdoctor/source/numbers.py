@@ -188,13 +188,21 @@ def _fields(source: Source, name: str) -> Iterator[tuple[Module, ast.expr]]:
             elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
                 inside = isinstance(module.parents.get(node), ast.ClassDef)
                 for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                    field = isinstance(target, ast.Name) and target.id == name and inside
-                    if field or (isinstance(target, ast.Attribute) and target.attr == name):
-                        yield module, node.value
+                    for part, value in _pairs(target, node.value):
+                        field = isinstance(part, ast.Name) and part.id == name and inside
+                        if field or (isinstance(part, ast.Attribute) and part.attr == name):
+                            yield module, value
     for module in source:
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Call) and not module.dotted(node.func).startswith("torch."):
                 yield from ((module, each.value) for each in node.keywords if each.arg == name)
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """What is assigned to what: each part of `a, b = 1, 2`."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+        return list(zip(target.elts, value.elts))
+    return [(target, value)]
 
 
 def _option(call: ast.Call, name: str) -> Iterator[ast.expr]:

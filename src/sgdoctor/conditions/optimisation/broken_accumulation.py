@@ -78,7 +78,9 @@ def _tests(record: Record, source: Source, letter: str, optimizer: Optimizer) ->
     """For each line where an optimizer steps (S) or is cleared (z): the periodic test that it stands under."""
     lines = lines_of(record, letter, optimizer.number)
     # What comes once, before the loop begins, is no part of its rhythm.
-    often = [site for site, count in lines if count > 0.05 * lines[0][1] and not _outside(record, source, site, optimizer)]
+    often = [
+        site for site, count in lines if count > 0.05 * lines[0][1] and not _outside(record, source, site, optimizer)
+    ]
     return [period(source, site.file, site.line) for site in often]
 
 

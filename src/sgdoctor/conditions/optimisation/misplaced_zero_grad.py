@@ -126,7 +126,11 @@ def _cleared_by_hand(record: Record, source: Source, optimizer: Optimizer) -> Si
     for module in source:
         lines = [site.line for site in steps if source.module(site.file) is module]
         for statement in ast.walk(module.tree):
-            if not isinstance(statement, ast.stmt) or not _clears(module, statement) or not any(line > statement.lineno for line in lines):
+            if (
+                not isinstance(statement, ast.stmt)
+                or not _clears(module, statement)
+                or not any(line > statement.lineno for line in lines)
+            ):
                 continue
             if any(module.function_at(line) is function_of(module, statement) for line in lines):
                 return site_at(module, statement)

@@ -93,9 +93,7 @@ def _fed_training_loss(source: Source, schedule: Schedule) -> bool:
     return False
 
 
-def _is_trained(
-    source: Source, module: Module, expression: ast.expr, passed: list[tuple[Module, ast.expr]]
-) -> bool:
+def _is_trained(source: Source, module: Module, expression: ast.expr, passed: list[tuple[Module, ast.expr]]) -> bool:
     """Whether a name in an expression is backpropagated in its own function, as it was called for the fed value."""
     scope = module.enclosing(expression, *SCOPES) or module.tree
     names = {
@@ -152,12 +150,14 @@ def _holds(test: ast.expr, values: dict[str, ast.expr]) -> bool | None:
         return bool(given.value) if isinstance(given, ast.Constant) else True
     if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.left, ast.Name):
         return None
-    given, other, op = values.get(test.left.id), test.comparators[0], test.ops[0]
-    if given is None or not isinstance(other, ast.Constant):
+    passed, other, op = values.get(test.left.id), test.comparators[0], test.ops[0]
+    if passed is None or not isinstance(other, ast.Constant):
         return None
-    if other.value is None or isinstance(given, ast.Constant):
-        same = isinstance(given, ast.Constant) and given.value == other.value
-        return same if isinstance(op, (ast.Is, ast.Eq)) else not same if isinstance(op, (ast.IsNot, ast.NotEq)) else None
+    if other.value is None or isinstance(passed, ast.Constant):
+        same = isinstance(passed, ast.Constant) and passed.value == other.value
+        return (
+            same if isinstance(op, (ast.Is, ast.Eq)) else not same if isinstance(op, (ast.IsNot, ast.NotEq)) else None
+        )
     return None
 
 

@@ -39,6 +39,7 @@ If the rule stays by hand: compare a mean with a mean, remember the best value a
 from __future__ import annotations
 
 import ast
+from itertools import pairwise
 
 import numpy as np
 
@@ -124,8 +125,8 @@ def _wrong_cuts(entry: Progress, optimizer: Optimizer, since: int) -> float:
     steps, rates = optimizer.rates
     cuts = [0.0, *(step for step, new, old in zip(steps[1:], rates[1:], rates) if new < old and step <= since)]
     at = np.cumsum(entry.objective.weights)
-    means = [entry.objective.values[(at > low) & (at <= high)].mean() for low, high in zip(cuts, cuts[1:])]
-    falls = [new < (1 - CLEAR_FALL) * old for old, new in zip(means, means[1:])]
+    means = [entry.objective.values[(at > low) & (at <= high)].mean() for low, high in pairwise(cuts)]
+    falls = [new < (1 - CLEAR_FALL) * old for old, new in pairwise(means)]
     return float(np.mean(falls)) if len(falls) >= MIN_CUTS else float("nan")
 
 
@@ -176,7 +177,9 @@ def _site(record: Record, source: Source, optimizer: Optimizer) -> Site | None:
     rule = _rule(source)
     if rule is not None:
         return rule
-    rare = [each for each in _schedules(record, optimizer) if each.steps < 0.5 * optimizer.steps and each.site is not None]
+    rare = [
+        each for each in _schedules(record, optimizer) if each.steps < 0.5 * optimizer.steps and each.site is not None
+    ]
     if rare:
         return min(rare, key=lambda each: each.lowered if np.isfinite(each.lowered) else 1.0).site
     rows = record.rows("scheduler")
