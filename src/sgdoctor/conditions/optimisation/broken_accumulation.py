@@ -222,7 +222,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         if module is None or not isinstance(statement, ast.Expr):
             return [Remedy(title, "safe")]
         name = module.segment(statement).partition(".step")[0]
-        clears = [c for c in module.calls("?.zero_grad") if module.segment(c.func) == f"{name}.zero_grad"]
+        around = module.enclosing(statement, ast.For, ast.While)  # not the clearing in front of an epoch
+        clears = [
+            c for c in module.calls("?.zero_grad", within=around) if module.segment(c.func) == f"{name}.zero_grad"
+        ]
         clear = module.enclosing(clears[0], ast.stmt) if len(clears) == 1 else None
         if not isinstance(clear, ast.stmt):
             return [Remedy(title, "safe")]

@@ -27,8 +27,6 @@ Lower one of them: momentum 0.9, or lr * (1 - 0.99) / (1 - 0.9) at the momentum 
 
 from __future__ import annotations
 
-import ast
-
 import numpy as np
 
 from ...record import Progress, Record
@@ -36,10 +34,12 @@ from ...record.record import Optimizer, number
 from ...record.steps import Steps
 from ...source import Source
 from ...source.numbers import Literal
-from ...source.rates import velocities
+from ...source.rates import scale_setting, velocities
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy, Severity
 from ..doubts import asks, upheld_when_better, weighed
 from ..questions import fails, judged, optimizers_of, site_at, standing
+
+USUAL = 0.9  # what torch's examples and most papers use
 
 
 def in_run(
@@ -108,15 +108,11 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The usual momentum."""
     title = "lower the momentum to 0.9, or the learning rate by as much as the momentum multiplies it"
     if isinstance(finding.subject, Literal):
-        return [Remedy(title, "changes-training", (finding.subject.module.replace(finding.subject.node, "0.9"),))]
+        return [Remedy(title, "changes-training", (finding.subject.module.replace(finding.subject.node, str(USUAL)),))]
     site, momentum = finding.site, finding.subject
-    module = source.module(site.file) if site is not None else None
-    statement = module.statement_at(site.line) if module is not None and site is not None else None
-    if module is None or statement is None:
+    if site is None or not isinstance(momentum, float):
         return [Remedy(title, "changes-training")]
-    given = [k.value for k in ast.walk(statement) if isinstance(k, ast.keyword) and k.arg == "momentum"]
-    literal = len(given) == 1 and isinstance(given[0], ast.Constant) and given[0].value == momentum
-    edits = (module.replace(given[0], "0.9"),) if literal else ()
+    edits = scale_setting(source, site.file, site.line, "momentum", momentum, USUAL / momentum)
     return [Remedy(title, "changes-training", edits)]
 
 

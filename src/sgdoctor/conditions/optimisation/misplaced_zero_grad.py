@@ -155,11 +155,13 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     title = "move zero_grad() in front of backward()"
     if module is None or site is None or not isinstance(backward, Site):
         return [Remedy(title, "safe")]
-    moved = _whole(module, module.statement_with(site.line, "zero_grad"))
-    by_hand = _whole(module, module.statement_at(site.line)) if moved is None else None
-    if by_hand is not None:
+    statement = module.statement_at(site.line)
+    if statement is not None and _clears(module, statement):
+        # Not moved as it is: in front of the first backward there is no gradient to set to zero.
+        by_hand = _whole(module, statement) or statement
         added = zero_edits(source, module, backward, built) if isinstance(built, Site) else ()
         return [Remedy(title, "safe", (module.delete(by_hand), *added) if added else ())]
+    moved = _whole(module, module.statement_with(site.line, "zero_grad"))
     if moved is None:
         return [Remedy(title, "safe")]
     behind = _step_beside(module, moved)

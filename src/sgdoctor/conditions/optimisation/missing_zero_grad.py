@@ -75,6 +75,8 @@ def in_run(
         backward = next(
             (o.site for o in record.objectives if optimizer is None or optimizer in optimizers_of(record, o)), None
         )
+        if optimizer is not None and backward is None:
+            continue  # no backward adds to what it holds: its gradients are assigned (master weights)
         stepped_at = lines_of(record, "S", optimizer.number) if optimizer is not None else []
         known = norms[np.isfinite(norms)]
         grown = f" (its norm went from {known[0]:.3g} to {known[-1]:.3g})" if len(known) else ""
