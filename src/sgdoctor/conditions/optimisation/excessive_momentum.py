@@ -8,7 +8,8 @@ velocity has yet to build up. The same at 0.9 with an lr that was tuned without 
 
 ## How it is told apart
 Decided on how far steps that agree can carry the weights: the first step, which the velocity has not lengthened yet,
-times 1 / (1 - m). Where that is about the size of the weights themselves and the run fails, momentum is the cause.
+times 1 / (1 - m). Where that is about the size of the weights themselves and the run fails, or its loss comes back up
+to a multiple of the best it had, momentum is the cause. A velocity kept by hand is read from the source.
 - `lr-too-high`: the very first steps are too long. `missing-zero-grad`: the same swing, with stale gradients.
 - `exploding-gradients`: gradients grow before the steps do. `missing-warmup`: early spikes that pass.
 Not this: momentum 0.99 with a small lr that learns; Adam's betas; averaging of weights.

@@ -9,7 +9,7 @@ penalty is part of the gradient; a penalty written by hand that is summed over a
 
 ## How it is told apart
 Decided on the size of the decay term against the gradient's, and on the norm of the weights over the run, in a run that
-does not learn.
+does not learn. Squares of the weights that a script adds to its loss are judged by their part of that loss.
 - `uninformative-labels`, `at-the-floor`: the same loss, while the weights hold their size.
 - `vanishing-gradients`: gradients fade through depth with weights of usual size. `lr-too-high`: weights grow.
 - `overfitting`, `no-regularisation`: too little of it.

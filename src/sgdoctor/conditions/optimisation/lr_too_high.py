@@ -12,7 +12,9 @@ while the cause may be unscaled inputs, a broken loop or one bad operation, whic
 ## How it is told apart
 Decided on lr times directional curvature (from successive gradients along the step) staying above its limit while the
 loss rises; on the update ratio in the first steps against 1e-4 to 1e-2; and on an experiment: the same script at
-lr / 10 goes down. After a divergence the ratio looks normal again, since the weights have grown: early steps count.
+lr / 10 goes down. After a divergence the ratio looks normal again, since the weights have grown: early steps count. A
+first step longer than the weights themselves, with a loss that leaps to many times what it was, counts even where the
+run comes back to something mediocre. The finding stands where the rate is written, if that is not where it is used.
 - `unscaled-features`, `unscaled-target`: standardising mends the run at the lr as given; they lead. Where either change
   would do, both are named.
 - `exploding-gradients`: spikes from depth or time at an lr sound on most steps. `missing-warmup`: sound later on.

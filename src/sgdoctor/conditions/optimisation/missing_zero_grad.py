@@ -17,7 +17,8 @@ the loop signature (no zero_grad between step and backward), and a gradient norm
 - `leaking-graph`: memory grows, gradients are clean.
 Not this: gradient accumulation (cleared once a window); zero_grad after the step instead of before the forward, which
 is equivalent; `p.grad = None` by hand; `model.zero_grad()`; LBFGS closures; a GAN generator whose stray gradients are
-cleared before its own backward; libraries that clear by themselves (Opacus).
+cleared before its own backward; libraries that clear by themselves (Opacus); gradients that are assigned to
+full-precision master weights, which no backward adds to.
 
 ## Remedy
 Clear once per step, anywhere between the step and the next backward.

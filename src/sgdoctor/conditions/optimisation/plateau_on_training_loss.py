@@ -12,7 +12,7 @@ run: losses without gradient were computed as well, so that a validation exists.
 - `wrong-plateau-mode`: the right quantity, the wrong direction. `scheduler-order`: fed every batch.
 - `overfitting`: what it makes worse.
 Not this: a script without a validation, which has nothing else to feed; a validation loss that is computed by the same
-function as the training loss.
+function as the training loss: the call says whether its backward is reached.
 
 ## Remedy
 Compute the mean loss over the validation set first, and feed that:

@@ -14,7 +14,8 @@ highest rate. Cosine, one-cycle and linear schedules end there, for a few per ce
 - `lr-too-low`: the rate was too small from the first step on; nothing has cut it.
 - `constant-lr-plateau`: the loss is flat although the rate is not small.
 - `uninformative-labels`: the loss is flat at the constant predictor's.
-Not this: a rate that is taken down at the end of a run that has learnt what there is to learn.
+Not this: a rate that is taken down at the end of a run that has learnt what there is to learn; there a rule written by
+hand counts only if most of its cuts came while the loss was falling.
 
 ## Remedy
 Let a scheduler do it, step it as often as its arguments are meant, and feed it one quantity:

@@ -9,7 +9,8 @@ never leaves the warm-up: 15 calls of 345 are an lr that is 25 times too small f
 
 ## How it is told apart
 Decided on counts of the run: how often each scheduler and its optimizer stepped, against the length that the scheduler
-was told, and on the order of the calls before the first step.
+was told, and on the order of the calls before the first step. A rate that does nothing but rise, stepped once an epoch,
+and ends far below the optimizer's own is a warm-up told in batches.
 - `scheduler-kills-lr`: the rate falls to nothing for another reason; here it is the beat.
 - `wrong-plateau-mode`: ReduceLROnPlateau at the right beat, but fed a quantity that runs the other way.
 - `lr-too-low`: the rate is small from the start without a scheduler.
