@@ -49,6 +49,7 @@ from ...source import Module, Source
 from ...source.training import cleared_name, function_of, last_on_gradients, method_calls, name_at, receiver
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of, site_at
+from .missing_zero_grad import Backward
 
 STILL = 1e-7  # relative change of a weight's norm that float32 rounding alone can make
 
@@ -85,7 +86,7 @@ def in_run(
                 ),
             ),
             0.97,
-            subject=(backward, optimizer.site),
+            subject=Backward(backward, optimizer.site),
         )
 
 
@@ -126,7 +127,7 @@ def _unstepped(source: Source, backward: Site | None) -> Site | None:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The missing parentheses, or a step() behind the backward and what follows it on the gradients."""
     site = finding.site
-    passed, built = finding.subject if isinstance(finding.subject, tuple) else (None, None)
+    passed, built = finding.subject if isinstance(finding.subject, Backward) else (site, finding.subject)
     module = source.module(site.file) if site is not None else None
     title = "call optimizer.step() after backward()"
     if module is None or site is None:

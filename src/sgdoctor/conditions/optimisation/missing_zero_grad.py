@@ -44,6 +44,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,6 +55,13 @@ from ...source import Edit, Module, Source
 from ...source.training import clear_before, clear_by_hand, function_of, name_at, step_calls
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of, site_at
+
+
+class Backward(NamedTuple):
+    """Where gradients are made, and where the optimizer that is to use them is built."""
+
+    site: Site | None
+    built: Site | None
 
 
 def in_run(
@@ -93,7 +101,7 @@ def in_run(
                 ),
             ),
             0.97,
-            subject=(backward, None if optimizer is None else optimizer.site),
+            subject=Backward(backward, None if optimizer is None else optimizer.site),
         )
 
 
@@ -103,7 +111,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     uncalled = _uncalled(source)
     if uncalled:
         return [Remedy("call it: zero_grad needs its parentheses", "safe", uncalled)]
-    site, built = finding.subject if isinstance(finding.subject, tuple) else (None, None)
+    site, built = finding.subject if isinstance(finding.subject, Backward) else (finding.site, finding.subject)
     module = source.module(site.file) if site is not None else None
     if module is None or not isinstance(site, Site):
         return [Remedy(title, "safe")]
