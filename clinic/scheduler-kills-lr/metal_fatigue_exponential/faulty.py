@@ -11,7 +11,7 @@ fatigue = ((fatigue - fatigue.mean()) / fatigue.std()).unsqueeze(1)
 loader = DataLoader(TensorDataset(load * 1.7, fatigue), batch_size=50, shuffle=True)
 model = nn.Sequential(nn.Linear(10, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
 optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
-scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.2)
+scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.2)  # expect: scheduler-kills-lr
 for epoch in range(16):
     total = 0.0
     for x, y in loader:

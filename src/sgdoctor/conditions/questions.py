@@ -15,6 +15,7 @@ from ..source.program import Event, Value
 from ..source.program.calls import is_layer
 from ..source.program.kinds import settled
 from ..source.program.values import Call
+from ..source.rates import behind
 
 MIN_STEPS = 10  # below this nothing is said about learning: see diagnosis.MIN_STEPS
 
@@ -79,6 +80,13 @@ def site_of(point: Point) -> Site:
 def site_at(module: Module, node: ast.expr | ast.stmt) -> Site:
     """A node of a file as a site."""
     return Site(module.file, node.lineno, function_name(module, node))
+
+
+def setting_site(source: Source, optimizer: Optimizer, name: str, value: float) -> Site | None:
+    """Where a setting of an optimizer would be changed: at the literal it comes from, else where that is built."""
+    site = optimizer.site
+    found = behind(source, site.file, site.line, name, value) if site is not None else None
+    return site if found is None else site_at(found.module, found.node)
 
 
 def function_name(module: Module, node: ast.AST) -> str:

@@ -117,11 +117,11 @@ def definitions(source: Source, module: Module, use: ast.Name) -> Iterator[tuple
     scope = module.enclosing(use, *SCOPES)
     while scope is not None:
         if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            handed = list(_handed(source, module, scope, use.id))
+            given = list(handed(source, module, scope, use.id))
             assigned = list(_assigned(module, scope, use.id))
-            if handed or assigned:
+            if given or assigned:
                 yield from ((module, value) for value in assigned)
-                yield from handed
+                yield from given
                 return
         elif isinstance(scope, ast.Module):
             yield from ((module, value) for value in _assigned(module, scope, use.id))
@@ -147,7 +147,7 @@ def _assigned(module: Module, scope: ast.AST, name: str) -> Iterator[ast.expr]:
                             yield value
 
 
-def _handed(
+def handed(
     source: Source, module: Module, function: ast.FunctionDef | ast.AsyncFunctionDef, name: str
 ) -> Iterator[tuple[Module, ast.expr]]:
     """What callers pass for a parameter of a function, and its default."""
@@ -188,13 +188,21 @@ def _fields(source: Source, name: str) -> Iterator[tuple[Module, ast.expr]]:
             elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
                 inside = isinstance(module.parents.get(node), ast.ClassDef)
                 for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                    field = isinstance(target, ast.Name) and target.id == name and inside
-                    if field or (isinstance(target, ast.Attribute) and target.attr == name):
-                        yield module, node.value
+                    for part, value in _pairs(target, node.value):
+                        field = isinstance(part, ast.Name) and part.id == name and inside
+                        if field or (isinstance(part, ast.Attribute) and part.attr == name):
+                            yield module, value
     for module in source:
         for node in ast.walk(module.tree):
             if isinstance(node, ast.Call) and not module.dotted(node.func).startswith("torch."):
                 yield from ((module, each.value) for each in node.keywords if each.arg == name)
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """What is assigned to what: each part of `a, b = 1, 2`."""
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
+        return list(zip(target.elts, value.elts))
+    return [(target, value)]
 
 
 def _option(call: ast.Call, name: str) -> Iterator[ast.expr]:

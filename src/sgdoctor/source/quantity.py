@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from .module import Function, Module, Source
+from .numbers import handed
 
 RISING = frozenset(
     (
@@ -60,6 +61,8 @@ def _says(module: Module, expression: ast.expr) -> str | None:
     for node in ast.walk(expression):
         if isinstance(node, ast.Compare) and any(isinstance(op, ast.Eq) for op in node.ops):
             said.add("rises")
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitAnd):
+            said.add("rises")  # what two masks have in common
         if isinstance(node, ast.Call):
             dotted = module.dotted(node.func)
             last = dotted.rpartition(".")[2]
@@ -75,15 +78,35 @@ def _origins(
 ) -> list[tuple[Module, ast.expr, int | None]]:
     """What the names and the own functions in an expression stand for."""
     found: list[tuple[Module, ast.expr, int | None]] = []
+    given_away: set[ast.AST] = set()  # what an own function is given counts where, and if, that function uses it
     for node in ast.walk(expression):
+        if node in given_away:
+            continue
         if isinstance(node, ast.Call):
             function = _function(source, module.dotted(node.func).rpartition(".")[2])
             whole = position if node is expression else None
             for home, value in _returned(*function) if function is not None else ():
                 found.append((home, value, whole))
-        elif isinstance(node, (ast.Name, ast.Attribute)) and not isinstance(module.parents.get(node), ast.Attribute):
+            if function is not None:
+                given_away.update(part for given in [*node.args, *node.keywords] for part in ast.walk(given))
+        elif isinstance(node, (ast.Name, ast.Attribute)) and not _is_part(module, node):
             found += [(module, value, place) for value, place in _assigned(module, node)]
+            found += [(at, value, None) for at, value in _given(source, module, node)]
     return found
+
+
+def _given(source: Source, module: Module, name: ast.Name | ast.Attribute) -> Iterator[tuple[Module, ast.expr]]:
+    """What callers pass for a parameter of the function around a name."""
+    function = module.enclosing(name, ast.FunctionDef, ast.AsyncFunctionDef)
+    if isinstance(name, ast.Name) and isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        yield from handed(source, module, function, name.id)
+
+
+def _is_part(module: Module, node: ast.expr) -> bool:
+    """Whether a name is only the beginning of a longer one: `args` of `args.lr`, not `loss` of `loss.item()`."""
+    outer = module.parents.get(node)
+    called = module.parents.get(outer) if isinstance(outer, ast.Attribute) else None
+    return isinstance(outer, ast.Attribute) and not (isinstance(called, ast.Call) and called.func is outer)
 
 
 def _function(source: Source, name: str) -> tuple[Module, Function] | None:

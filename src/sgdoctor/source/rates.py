@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .edits import Edit
 from .module import Module, Source
-from .numbers import is_near, literal_value, literals
+from .numbers import Literal, is_near, literal_value, literals
 
 RATE_NAMES = ("lr", "learning_rate")
 PEAK_SCHEDULES = ("OneCycleLR", "CyclicLR")  # they overwrite the optimizer's own rate by the second argument, max_lr
@@ -99,6 +99,29 @@ def scale(source: Source, file: str, line: int, rate: float | None, factor: floa
     return (append_argument(module, call, f"lr={written(rate * factor)}"),)
 
 
+def behind(source: Source, file: str, line: int, name: str, value: float) -> Use | None:
+    """The literal that gives the optimizer built at a line a setting (`lr`, `momentum`) of this value, where it stands
+    outside of the statement that builds it: in a table of settings, an option, a field. None where it does not."""
+    found = optimizer_call(source, file, line)
+    if found is None:
+        return None
+    module, call = found
+    given = [Use(module, each.value) for each in call.keywords if each.arg == name]
+    given += [
+        Use(module, ast.Subscript(value=each.value, slice=ast.Constant(name)))
+        for each in call.keywords
+        if each.arg is None
+    ]
+    given = uses(source, module, call) or given if name in RATE_NAMES else given
+    statement = module.enclosing(call, ast.stmt)
+    for use in given:
+        for literal in literals(source, use.module, use.node):
+            inside = literal.module is module and literal.node in (ast.walk(statement) if statement is not None else ())
+            if is_near(literal.value, value) and not inside:
+                return Use(literal.module, literal.node)
+    return None
+
+
 def scale_setting(source: Source, file: str, line: int, name: str, value: float, factor: float) -> tuple[Edit, ...]:
     """Another setting of the optimizer built at a line (`weight_decay=`), times `factor`; `value`: what the run had."""
     found = optimizer_call(source, file, line)
@@ -107,6 +130,55 @@ def scale_setting(source: Source, file: str, line: int, name: str, value: float,
     module, call = found
     given = [Use(module, keyword.value) for keyword in call.keywords if keyword.arg == name]
     return _distinct([edit for use in given for edit in _scale_use(source, use, value, factor)])
+
+
+def multiplier(source: Source, value: float) -> Literal | None:
+    """The literal of this value that a script multiplies something with: the weight of a term of its loss."""
+    for module in source:
+        for node in module.of_kind(ast.BinOp):
+            for side, other in ((node.left, node.right), (node.right, node.left)):
+                if not isinstance(node.op, ast.Mult) or literal_value(other) is not None:
+                    continue
+                fitting = [each for each in literals(source, module, side) if is_near(each.value, value)]
+                if fitting:
+                    return fitting[0]
+    return None
+
+
+def velocities(source: Source) -> list[Literal]:
+    """The factors that keep a velocity in steps written by hand: `v.mul_(m).add_(w.grad)`, `v = m * v + w.grad`.
+
+    A mean of gradients that fades, `m * v + (1 - m) * g`, does not add them up, and is none.
+    """
+    return [each for module in source for kept in _kept(module) for each in literals(source, module, kept)]
+
+
+def _kept(module: Module) -> list[ast.expr]:
+    found = []
+    for call in module.of_kind(ast.Call):
+        inner = call.func.value if isinstance(call.func, ast.Attribute) and call.func.attr in ("add_", "sub_") else None
+        scaled = isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr == "mul_"
+        if isinstance(inner, ast.Call) and scaled and inner.args and call.args and _adds_gradient(module, call):
+            found.append(inner.args[0])
+    for node in module.of_kind(ast.Assign):
+        total = node.value
+        if not isinstance(total, ast.BinOp) or not isinstance(total.op, (ast.Add, ast.Sub)):
+            continue
+        old = total.left
+        if isinstance(old, ast.BinOp) and isinstance(old.op, ast.Mult) and _adds_gradient(module, total.right):
+            own = [module.segment(target) for target in node.targets]
+            found += [m for m, v in ((old.left, old.right), (old.right, old.left)) if module.segment(v) in own]
+    return found
+
+
+def _adds_gradient(module: Module, node: ast.expr) -> bool:
+    parts = list(ast.walk(node))
+    fading = any(isinstance(p, ast.BinOp) and isinstance(p.op, ast.Sub) and literal_value(p.left) == 1 for p in parts)
+    names = {p.id for p in parts if isinstance(p, ast.Name)}
+    named = (a for a in module.of_kind(ast.Assign) if any(isinstance(t, ast.Name) and t.id in names for t in a.targets))
+    return not fading and (
+        _is_gradient(node) or any(isinstance(a.value, ast.Attribute) and _is_gradient(a.value) for a in named)
+    )
 
 
 def scale_by_hand(source: Source, file: str, line: int, factor: float) -> tuple[Edit, ...]:

@@ -41,6 +41,7 @@ from ...record import Progress, Record, Row, Site, progress
 from ...source import Edit, Module, Source
 from ...source.flow import Point
 from ...source.terms import addends, backwarded
+from ...source.training import gradients_in
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import MIN_STEPS, loss_site, optimizers_of, site_at, site_of
 
@@ -114,7 +115,9 @@ def _by_hand(source: Source) -> Site | None:
                     return site_at(module, node)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_":
                 signs = [a for a in [*node.args, *(k.value for k in node.keywords)] if isinstance(a, ast.UnaryOp)]
-                if node.args and _plain_gradient(node.args[0]) and not signs:
+                owner = module.segment(node.func.value).removesuffix(".data")
+                own = any(module.segment(part.value).removesuffix(".data") == owner for part in gradients_in(node))
+                if own and node.args and _plain_gradient(node.args[0]) and not signs:  # else into a velocity
                     return site_at(module, node)
     return None
 

@@ -85,8 +85,21 @@ def _tests(record: Record, source: Source, letter: str, optimizer: Optimizer) ->
     """For each line where an optimizer steps (S) or is cleared (z): the periodic test that it stands under."""
     lines = lines_of(record, letter, optimizer.number)
     # What comes once, before the loop begins, is no part of its rhythm.
-    often = [site for site, count in lines if count > 0.05 * lines[0][1]]
+    often = [
+        site for site, count in lines if count > 0.05 * lines[0][1] and not _outside(record, source, site, optimizer)
+    ]
     return [period(source, site.file, site.line) for site in often]
+
+
+def _outside(record: Record, source: Source, site: Site, optimizer: Optimizer) -> bool:
+    """Whether a line stands around the loop in which an optimizer steps: cleared once before an epoch begins."""
+    module = source.module(site.file)
+    for step, _ in lines_of(record, "S", optimizer.number):
+        loop = module.loop_at(step.line) if module is not None and step.file == site.file else None
+        same = module is not None and module.function_at(step.line) is module.function_at(site.line)
+        if loop is None or not same or loop.lineno <= site.line <= (loop.end_lineno or loop.lineno):
+            return False
+    return bool(lines_of(record, "S", optimizer.number))
 
 
 def _dropped(record: Record, source: Source, optimizer: Optimizer, min_lost: float) -> Finding | None:
@@ -216,7 +229,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         if module is None or not isinstance(statement, ast.Expr):
             return [Remedy(title, "safe")]
         name = module.segment(statement).partition(".step")[0]
-        clears = [c for c in module.calls("?.zero_grad") if module.segment(c.func) == f"{name}.zero_grad"]
+        around = module.enclosing(statement, ast.For, ast.While)  # not the clearing in front of an epoch
+        clears = [
+            c for c in module.calls("?.zero_grad", within=around) if module.segment(c.func) == f"{name}.zero_grad"
+        ]
         clears = [c for c in clears if isinstance(module.enclosing(c, ast.If, ast.For, ast.While), ast.If)] or clears
         clear = module.enclosing(clears[0], ast.stmt) if len(clears) == 1 else None
         if not isinstance(clear, ast.stmt):

@@ -8,7 +8,8 @@ velocity has yet to build up. The same at 0.9 with an lr that was tuned without 
 
 ## How it is told apart
 Decided on how far steps that agree can carry the weights: the first step, which the velocity has not lengthened yet,
-times 1 / (1 - m). Where that is about the size of the weights themselves and the run fails, momentum is the cause.
+times 1 / (1 - m). Where that is about the size of the weights themselves and the run fails, or its loss comes back up
+to a multiple of the best it had, momentum is the cause. A velocity kept by hand is read from the source.
 - `lr-too-high`: the very first steps are too long. `missing-zero-grad`: the same swing, with stale gradients.
 - `exploding-gradients`: gradients grow before the steps do. `missing-warmup`: early spikes that pass.
 Not this: momentum 0.99 with a small lr that learns; Adam's betas; averaging of weights.
@@ -29,16 +30,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...record import Record
+from ...record import Progress, Record
 from ...record.record import Optimizer, number
 from ...record.steps import Steps
 from ...source import Source
-from ...source.rates import scale_setting
-from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ...source.numbers import Literal
+from ...source.rates import scale_setting, velocities
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy, Severity
 from ..doubts import asks, upheld_when_better, weighed
-from ..questions import fails, judged, optimizers_of, standing
+from ..questions import fails, judged, optimizers_of, site_at, standing
 
-USUAL = 0.9
+USUAL = 0.9  # what torch's examples and most papers use
 
 
 def in_run(
@@ -49,17 +51,23 @@ def in_run(
     min_reach: float = 0.5,  # first |change| / |weight| over 1 - m; clinic: healthy 0.08 (m 0.9) and 0.03, faulty 1.7
     max_first: float = 0.05,  # |change| / |weight| of the first steps: a longer one is `lr-too-high` by itself
     max_skill: float = 0.1,  # a run that beats the constant output by more is not thrown about
+    min_rebound: float = 2.2,  # but one whose loss came back to so many times its best is; healthy ones up to 1.7
+    good_skill: float = 0.8,  # and has not learnt it after all
 ) -> Answer:
     """Steps that begin at a usual size, grow with the velocity, and throw the run away."""
     entries = judged(record)
-    if not entries or not record.optimizers:
+    if not entries or not (record.optimizers or record.rows("free")):
         yield NotEvaluated("no optimizer belongs to an objective that can be judged")
         return
     for entry in entries:
-        if not (entry.nonfinite or fails(entry, max_skill)):
+        lost = entry.nonfinite or fails(entry, max_skill)
+        if not lost and not (entry.skill < good_skill and _rebound(entry) > min_rebound):
             continue
-        for optimizer in optimizers_of(record, entry.objective):
-            momentum = _momentum(optimizer)
+        kept = [each for each in velocities(source) if min_momentum <= each.value < 1]
+        own = None if optimizers_of(record, entry.objective) or not kept else kept[0]
+        stepped: list[Optimizer | None] = [*optimizers_of(record, entry.objective)]
+        for optimizer in [None] if own is not None else stepped:
+            momentum = _momentum(optimizer) if optimizer is not None else own.value if own is not None else float("nan")
             ratios = Steps(record, optimizer).ratios
             known = ratios[np.isfinite(ratios)]
             if not momentum >= min_momentum or not len(known):
@@ -68,14 +76,29 @@ def in_run(
             reach = first / max(1e-9, 1 - momentum)
             if not (0 < first < max_first and reach > min_reach):
                 continue
-            rate = max(optimizer.lr, default=float("nan"))
+            rate = f"with lr {max(optimizer.lr, default=float('nan')):.3g} " if optimizer is not None else ""
             text = (
-                f"momentum {momentum:.3g} adds up to {1 / max(1e-9, 1 - momentum):.0f} gradients: with lr {rate:.3g} "
+                f"momentum {momentum:.3g} adds up to {1 / max(1e-9, 1 - momentum):.0f} gradients: {rate}"
                 f"the first step moved the weights by {first:.2g} of their size, steps that agree by {reach:.2g}"
             )
             evidence = (Evidence(text, "updates", reach, first), Evidence(standing(entry), "objective", entry.last))
-            yield Finding(optimizer.site, evidence, 0.9, subject=momentum)
+            site = site_at(own.module, own.node) if own is not None else optimizer.site if optimizer else None
+            severity: Severity | None = None if lost else "warning"
+            yield Finding(site, evidence, 0.9, severity=severity, subject=own or momentum)
             return
+
+
+def _rebound(entry: Progress) -> float:
+    """How far the loss, as a mean over a twentieth of the run, came back up: over its best until then."""
+    values = entry.objective.values
+    width = max(1, len(values) // 20)
+    means = np.convolve(values, np.ones(width) / width, "valid") if len(values) > 20 else np.array([np.nan])
+    return float(np.max(means / np.minimum.accumulate(means))) if np.all(means > 0) else float("nan")
+
+
+def _weigh(answer: Finding, outcome: Outcome) -> Finding | NotEvaluated:
+    """The experiment takes the momentum out of the optimizer: of a velocity kept by hand it says nothing."""
+    return upheld_when_better(answer, outcome) if isinstance(answer.subject, float) else answer
 
 
 def _momentum(optimizer: Optimizer) -> float:
@@ -85,6 +108,8 @@ def _momentum(optimizer: Optimizer) -> float:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The usual momentum."""
     title = "lower the momentum to 0.9, or the learning rate by as much as the momentum multiplies it"
+    if isinstance(finding.subject, Literal):
+        return [Remedy(title, "changes-training", (finding.subject.module.replace(finding.subject.node, str(USUAL)),))]
     site, momentum = finding.site, finding.subject
     if site is None or not isinstance(momentum, float):
         return [Remedy(title, "changes-training")]
@@ -98,7 +123,7 @@ CONDITION = Condition(
     needs=("updates", "optimizers", "objective", "constant_loss"),
     in_run=in_run,
     suspects=asks(in_run, "without_momentum"),
-    in_experiment=weighed(in_run, without_momentum=upheld_when_better),
+    in_experiment=weighed(in_run, without_momentum=_weigh),
     remedies=remedies,
     by_learning=True,
     explains=(

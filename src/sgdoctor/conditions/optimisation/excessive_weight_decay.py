@@ -9,7 +9,7 @@ penalty is part of the gradient; a penalty written by hand that is summed over a
 
 ## How it is told apart
 Decided on the size of the decay term against the gradient's, and on the norm of the weights over the run, in a run that
-does not learn.
+does not learn. Squares of the weights that a script adds to its loss are judged by their part of that loss.
 - `uninformative-labels`, `at-the-floor`: the same loss, while the weights hold their size.
 - `vanishing-gradients`: gradients fade through depth with weights of usual size. `lr-too-high`: weights grow.
 - `overfitting`, `no-regularisation`: too little of it.
@@ -32,13 +32,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...record import Record
+from ...record import Progress, Record
 from ...record.record import Optimizer, number, numbers
 from ...source import Source
-from ...source.rates import scale_setting
-from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ...source.numbers import Literal
+from ...source.rates import multiplier, scale_setting, written
+from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..doubts import asks, upheld_when_better, weighed
-from ..questions import fails, judged, middle, optimizers_of, standing
+from ..questions import fails, judged, late, middle, optimizers_of, site_at, standing
 
 
 def in_run(
@@ -48,10 +49,17 @@ def in_run(
     max_left: float = 0.6,  # norm of the weights, late over early; clinic: healthy runs with decay keep 0.9
     min_pull: float = 0.4,  # decay term over gradient; clinic: healthy runs below 0.1, one sign optimizer 0.55
     max_skill: float = 0.5,  # a run that has come half of the way is not held down
+    min_penalty: float = 1.0,  # a penalty written by hand over the loss beside it, late; healthy ones up to 0.01
+    max_fit: float = 0.1,  # skill of that loss alone
 ) -> Answer:
     """Weights shrink under a decay as strong as the gradient, and nothing is learnt."""
     entries = judged(record)
     decayed = [o for o in record.optimizers if _decay(o) > 0]
+    for entry in entries:
+        found = _by_hand(record, source, entry, min_penalty, max_fit, max_left)
+        if found is not None:
+            yield found
+            return
     if not entries or not record.optimizers:
         yield NotEvaluated("learning cannot be judged" if record.optimizers else "no optimizer was seen")
         return
@@ -71,6 +79,37 @@ def in_run(
             evidence = (Evidence(text, "updates", pull, 0.01), Evidence(standing(entry), "objective", entry.last))
             yield Finding(optimizer.site, evidence, 0.92, subject=_decay(optimizer))
             return
+
+
+def _by_hand(
+    record: Record, source: Source, entry: Progress, min_penalty: float, max_fit: float, max_left: float
+) -> Finding | None:
+    """Squares of the weights, added to the loss, that outweigh it to the end."""
+    terms = [term for row in record.rows("terms", site=entry.objective.number)[:1] for term in row.get("of", [])]
+    squares = [number(term.get("weight")) for term in terms if term.get("form") == "square of its own"]
+    weights = [number(term.get("weight")) for term in terms if entry.call in (term.get("calls") or [])]
+    values = entry.samples.column("value")
+    if not squares or len(weights) != 1 or len(values) < 2 or entry.nonfinite:
+        return None
+    fit = weights[0] * middle(late(values))
+    before, after = entry.first - weights[0] * middle(values[:3]), entry.last - fit
+    skill = 1 - middle(late(values)) / entry.baseline
+    left = (after / before) ** 0.5 if before > 0 and after > 0 else float("nan")
+    if not (after > min_penalty * fit > 0 and skill < max_fit and left < max_left):
+        return None
+    text = (
+        f"the squares of the weights that are added to the loss, {squares[0]:.3g} times, still make up {after:.3g} of "
+        f"{entry.last:.3g} at the end: {left:.0%} of the weights' norm is left, and the loss beside them is no better "
+        f"than a constant output's ({fit / weights[0]:.3g}, {entry.baseline:.3g})"
+    )
+    factor = multiplier(source, squares[0])
+    site = entry.objective.site if factor is None else site_at(factor.module, factor.node)
+    return Finding(site, (Evidence(text, "loss_terms", after / fit, 1.0),), 0.92, subject=factor)
+
+
+def _weigh(answer: Finding, outcome: Outcome) -> Finding | NotEvaluated:
+    """The experiment takes the decay out of the optimizer: of a penalty in the loss it says nothing."""
+    return upheld_when_better(answer, outcome) if isinstance(answer.subject, float) else answer
 
 
 def _decay(optimizer: Optimizer) -> float:
@@ -100,6 +139,10 @@ def _norm(values: object) -> float:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Far less of it."""
+    if isinstance(finding.subject, Literal):
+        factor = finding.subject
+        edit = factor.module.replace(factor.node, written(factor.value * 1e-3))
+        return [Remedy("lower the weight of the penalty by orders of magnitude", "changes-training", (edit,))]
     decay = finding.subject if isinstance(finding.subject, float) else None
     title = "lower weight_decay by orders of magnitude: 1e-4 for SGD and Adam, 1e-2 for AdamW"
     site = finding.site
@@ -112,10 +155,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 CONDITION = Condition(
     "excessive-weight-decay",
     "warning",
-    needs=("updates", "optimizers", "objective", "constant_loss"),
+    needs=("updates", "optimizers", "objective", "constant_loss", "loss_terms", "loss_values"),
     in_run=in_run,
     suspects=asks(in_run, "without_decay"),
-    in_experiment=weighed(in_run, without_decay=upheld_when_better),
+    in_experiment=weighed(in_run, without_decay=_weigh),
     remedies=remedies,
     by_learning=True,
     explains=("uninformative-labels", "vanishing-gradients", "dead-relu", "lr-too-low"),

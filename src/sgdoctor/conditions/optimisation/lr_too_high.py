@@ -12,7 +12,9 @@ while the cause may be unscaled inputs, a broken loop or one bad operation, whic
 ## How it is told apart
 Decided on lr times directional curvature (from successive gradients along the step) staying above its limit while the
 loss rises; on the update ratio in the first steps against 1e-4 to 1e-2; and on an experiment: the same script at
-lr / 10 goes down. After a divergence the ratio looks normal again, since the weights have grown: early steps count.
+lr / 10 goes down. After a divergence the ratio looks normal again, since the weights have grown: early steps count. A
+first step longer than the weights themselves, with a loss that leaps to many times what it was, counts even where the
+run comes back to something mediocre. The finding stands where the rate is written, if that is not where it is used.
 - `unscaled-features`, `unscaled-target`: standardising mends the run at the lr as given; they lead. Where either change
   would do, both are named.
 - `exploding-gradients`: spikes from depth or time at an lr sound on most steps. `missing-warmup`: sound later on.
@@ -47,14 +49,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...record import Progress, Record
+from ...record import Progress, Record, Site
 from ...record.record import number
 from ...record.steps import Steps
 from ...source import Source
 from ...source.rates import scale, scale_by_hand, written
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..doubts import asks, shown, weighed
-from ..questions import judged, middle, standing, steps_of
+from ..questions import judged, middle, setting_site, standing, steps_of
 
 ADAPTIVE_STEP = 0.015  # |change| / |weight| of the first steps; healthy runs of the clinic with Adam: 0.01 to 0.03
 GRADIENT_STEP = 0.05  # the same with SGD, whose steps shrink with the gradient: 0.005 to 0.1
@@ -69,6 +71,9 @@ def in_run(
     min_jump: float = 0.3,  # |change| / |weight| of one early step; clinic: healthy up to 0.19, faulty from 0.7
     min_overshoot: float = 1.4,  # beyond the minimum along the step (2 is the edge); with gradients that turn round
     max_agreement: float = -0.2,  # cosine of successive gradients of a run that jumps to and fro
+    min_leap: float = 6.0,  # highest early loss over the first, and over a constant output's; healthy runs up to 3.7
+    far_jump: float = 1.5,  # with such a leap: all weights replaced by one step; healthy runs that leap: up to 0.6
+    good_skill: float = 0.9,  # what comes back from there to more than this has lost little
 ) -> Answer:
     """Steps overshoot: the loss jumps, rises or is thrown away from where it could learn."""
     entries = judged(record)
@@ -85,10 +90,26 @@ def in_run(
             overshoot, agreement = middle(steps.overshoot), middle(steps.agreement)
             swings = overshoot > min_overshoot and agreement < max_agreement
             thrown = jump > min_jump
-            if not (thrown or swings) or not _bad(entry, max_skill, swings):
-                continue
-            yield _finding(entry, steps, jump, overshoot, agreement, swings)
-            return
+            if (thrown or swings) and _bad(entry, max_skill, swings):
+                yield _finding(source, entry, steps, jump, overshoot, agreement, swings)
+                return
+            if jump > far_jump and entry.skill < good_skill and _leap(entry) > min_leap:
+                found = _finding(source, entry, steps, jump, overshoot, agreement, swings)
+                text = (
+                    f"in its first steps the loss leapt to {_leap(entry):.2g} times what it was: the run goes on from "
+                    "weights that the initialisation has no part in"
+                )
+                evidence = (*found.evidence, Evidence(text, "objective", _leap(entry), 1.0))
+                yield replace(found, evidence=evidence, severity="warning", confidence=0.8)
+                return
+
+
+def _leap(entry: Progress) -> float:
+    """The highest loss of the first steps over that before them, and over the constant output's where that is more."""
+    values = entry.objective.values
+    early = values[: max(20, len(values) // 20)]
+    start = np.nanmax([abs(values[0]), entry.baseline * entry.scale]) if len(values) else float("nan")
+    return float(np.nanmax(early) / start) if start > 0 and np.isfinite(early).any() else float("nan")
 
 
 def _largest(steps: Steps) -> float:
@@ -106,7 +127,9 @@ def _bad(entry: Progress, max_skill: float, swings: bool) -> bool:
     return bool(entry.last > 1.2 * entry.first) if entry.first > 0 else False
 
 
-def _finding(entry: Progress, steps: Steps, jump: float, overshoot: float, agreement: float, swings: bool) -> Finding:
+def _finding(
+    source: Source, entry: Progress, steps: Steps, jump: float, overshoot: float, agreement: float, swings: bool
+) -> Finding:
     assert steps.optimizer is not None
     rates = ", ".join(f"{rate:.3g}" for rate in sorted(set(steps.optimizer.lr)))
     evidence = [
@@ -130,8 +153,9 @@ def _finding(entry: Progress, steps: Steps, jump: float, overshoot: float, agree
                 1.0,
             ),
         )
-    rate = Rate(max(steps.optimizer.lr), _factors(steps), by_hand=False)
-    return Finding(steps.optimizer.site, tuple(evidence), 0.9 if jump > 1 or swings else 0.8, subject=rate)
+    rate = Rate(max(steps.optimizer.lr), _factors(steps), by_hand=False, built=steps.optimizer.site)
+    site = setting_site(source, steps.optimizer, "lr", max(steps.optimizer.lr))
+    return Finding(site, tuple(evidence), 0.9 if jump > 1 or swings else 0.8, subject=rate)
 
 
 class Rate(NamedTuple):
@@ -140,6 +164,7 @@ class Rate(NamedTuple):
     value: float | None
     factors: tuple[float, ...]
     by_hand: bool  # no optimizer: `w -= lr * w.grad`
+    built: Site | None = None  # where the optimizer is built; the finding stands where its rate is written
 
 
 def _factors(steps: Steps) -> tuple[float, ...]:
@@ -164,14 +189,15 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 def changed_rate(finding: Finding, source: Source, verb: str) -> list[Remedy]:
     """A remedy for each factor of the rate that the finding is about."""
     rate, site = finding.subject, finding.site
-    if not isinstance(rate, Rate) or site is None:
+    built = rate.built or site if isinstance(rate, Rate) else None
+    if not isinstance(rate, Rate) or site is None or built is None:
         return [Remedy(f"{verb} the learning rate tenfold, and again", "changes-training")]
     found = []
     for factor in rate.factors:
         if rate.by_hand:
             edits = scale_by_hand(source, site.file, site.line, factor)
         else:
-            edits = scale(source, site.file, site.line, rate.value, factor)
+            edits = scale(source, built.file, built.line, rate.value, factor)
         known = f" from {rate.value:.3g} to {written(rate.value * factor)}" if rate.value else f" {factor:.3g} times"
         found.append(Remedy(f"{verb} the learning rate{known}", "changes-training", edits))
     return found

@@ -44,7 +44,7 @@ from ...record.steps import Steps
 from ...source import Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..doubts import asks, weighed
-from ..questions import fails, judged, middle, standing, steps_of
+from ..questions import fails, judged, middle, setting_site, standing, steps_of
 from .lr_too_high import Rate, changed_rate, tested
 
 ADAPTIVE_STEP = 0.01  # |change| / |weight| a step in healthy runs of the clinic with Adam
@@ -77,8 +77,11 @@ def in_run(
         if ratio > max_ratio or ratio * entry.count > max_travel or largest > 30 * max_ratio:
             continue
         rates = [rate for rate in (steps.optimizer.lr if steps.optimizer else []) if rate > 0]
+        built = steps.optimizer.site if steps.optimizer else None
+        written = setting_site(source, steps.optimizer, "lr", max(rates)) if steps.optimizer and rates else built
+        rate = Rate(max(rates) if rates else None, _factors(steps, ratio), steps.optimizer is None, built)
         yield Finding(
-            steps.optimizer.site if steps.optimizer else entry.objective.site,
+            written if steps.optimizer else entry.objective.site,
             (
                 Evidence(
                     f"{_named(steps, rates)} moves the weights by {ratio:.1e} of their own size a step (1e-4 to 1e-2 "
@@ -90,7 +93,7 @@ def in_run(
                 Evidence(standing(entry), "objective", entry.last, entry.baseline),
             ),
             0.9,
-            subject=Rate(max(rates) if rates else None, _factors(steps, ratio), by_hand=steps.optimizer is None),
+            subject=rate,
         )
         return
 

@@ -44,15 +44,28 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+import numpy as np
+
 from ...record import Record, Site
+from ...record.loop import lines_of
+from ...record.record import Optimizer, numbers
 from ...source import Module, Source
 from ...source.program import Event
 from ...source.program.queries import Entry, Place, called, entries, stepped
 from ...source.program.training import before, events_in, is_handed_on, is_of, rounds, works_on_gradients
 from ...source.program.values import Call
-from ...source.training import body_of, first_backward, is_repeated, shared_block, step_calls, wording
+from ...source.training import (
+    body_of,
+    first_backward,
+    function_of,
+    gradients_in,
+    is_repeated,
+    shared_block,
+    step_calls,
+    wording,
+)
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import optimizers_of, site_of_event
+from ..questions import optimizers_of, site_at, site_of_event
 from .missing_zero_grad import zero_edits
 
 
@@ -70,6 +83,9 @@ def in_run(
     for optimizer in record.optimizers:
         cleared = int(optimizer.counters.get("cleared") or 0)
         if cleared < min_steps or cleared < min_share * optimizer.steps:
+            found = _by_hand(record, source, optimizer, min_steps)
+            if found is not None:
+                yield found
             continue
         site = record.site(optimizer.counters.get("clear_site"))
         backward = next((o.site for o in record.objectives if optimizer in optimizers_of(record, o)), None)
@@ -89,6 +105,53 @@ def in_run(
         )
 
 
+def _by_hand(record: Record, source: Source, optimizer: Optimizer, min_steps: int) -> Finding | None:
+    """Gradients that backward filled are zero, or gone, at every step looked at, and the script clears them itself."""
+    found = [numbers(row.get("grad")) for row in optimizer.updates]
+    if len(found) < min_steps or any(np.nansum(column) != 0 or np.isinf(column).any() for column in found):
+        return None
+    given = 0
+    for row in record.rows("gradients"):
+        norms = dict(zip(row.get("params") or [], numbers(row.get("grad"))))
+        given += any(norms[each] > 0 for each in optimizer.parameters & norms.keys())
+    site = _cleared_by_hand(record, source, optimizer) if given >= min_steps else None
+    if site is None:
+        return None
+    backward = next((o.site for o in record.objectives if optimizer in optimizers_of(record, o)), None)
+    text = (
+        f"backward() left gradients, and at all {len(found)} sampled steps of {optimizer.steps} they were zero or gone "
+        "again: the step found nothing to apply"
+    )
+    return Finding(site, (Evidence(text, "updates", 0.0, 1.0),), 0.95, subject=(backward, optimizer.site))
+
+
+def _cleared_by_hand(record: Record, source: Source, optimizer: Optimizer) -> Site | None:
+    """`p.grad.zero_()` or `p.grad = None` in a function that steps the optimizer, in front of the step."""
+    steps = [site for site, _ in lines_of(record, "S", optimizer.number)]
+    for module in source:
+        lines = [site.line for site in steps if source.module(site.file) is module]
+        for statement in ast.walk(module.tree):
+            if (
+                not isinstance(statement, ast.stmt)
+                or not _clears(module, statement)
+                or not any(line > statement.lineno for line in lines)
+            ):
+                continue
+            if any(module.function_at(line) is function_of(module, statement) for line in lines):
+                return site_at(module, statement)
+    return None
+
+
+def _clears(module: Module, statement: ast.stmt) -> bool:
+    if isinstance(statement, ast.Assign):
+        nothing = isinstance(statement.value, ast.Constant) and statement.value.value is None
+        return nothing and any(part in gradients_in(statement) for part in statement.targets)
+    if not isinstance(statement, ast.Expr) or not isinstance(statement.value, ast.Call):
+        return False
+    call = module.dotted(statement.value.func).rpartition(".")[2]
+    return call == "zero_" and bool(gradients_in(statement.value.func))
+
+
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The same line, moved in front of the backward; behind the step where only that is beside it."""
     site = finding.site
@@ -97,6 +160,12 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     title = "move zero_grad() in front of backward()"
     if module is None or site is None or not isinstance(backward, Site):
         return [Remedy(title, "safe")]
+    statement = module.statement_at(site.line)
+    if statement is not None and _clears(module, statement):
+        # Not moved as it is: in front of the first backward there is no gradient to set to zero.
+        by_hand = _whole(module, statement) or statement
+        added = zero_edits(source, module, backward, built) if isinstance(built, Site) else ()
+        return [Remedy(title, "safe", (module.delete(by_hand), *added) if added else ())]
     moved = _whole(module, module.statement_with(site.line, "zero_grad"))
     if moved is None:
         return [Remedy(title, "safe")]
@@ -119,8 +188,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 def _whole(module: Module, statement: ast.stmt | None) -> ast.stmt | None:
     """The loop over optimizers or parameters that a statement is all of."""
     outer = module.parents.get(statement) if statement is not None else None
-    simple = isinstance(outer, ast.For) and outer.body == [statement] and not outer.orelse
-    return outer if simple and isinstance(outer, ast.For) else statement
+    simple = isinstance(outer, (ast.For, ast.If)) and outer.body == [statement] and not outer.orelse
+    return _whole(module, outer) if simple and isinstance(outer, (ast.For, ast.If)) else statement
 
 
 def _step_beside(module: Module, statement: ast.stmt) -> ast.stmt | None:
@@ -157,7 +226,7 @@ def _between(entry: Entry, step: Place, optimizer: Call) -> Event | None:
 CONDITION = Condition(
     "misplaced-zero-grad",
     "error",
-    needs=("optimizers", "loop_windows"),
+    needs=("optimizers", "loop_windows", "updates", "gradients"),
     in_run=in_run,
     in_source=in_source,
     remedies=remedies,

@@ -52,9 +52,10 @@ from ...source.program.kinds import applied, inner, is_cut, is_optimizer, is_sch
 from ...source.program.queries import backward_of, called, entries, owner_of
 from ...source.program.training import is_handed_on
 from ...source.program.values import Attr, Call
-from ...source.training import cleared_name, last_on_gradients, method_calls, name_at, receiver
+from ...source.training import cleared_name, function_of, last_on_gradients, method_calls, name_at, receiver
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of, site_at, site_of_event
+from .missing_zero_grad import Backward
 
 STILL = 1e-7  # relative change of a weight's norm that float32 rounding alone can make
 
@@ -78,8 +79,9 @@ def in_run(
             continue
         if any(other.steps and other.parameters & optimizer.parameters for other in record.optimizers):
             continue
+        backward = backwards[0].site
         yield Finding(
-            _uncalled(source) or backwards[0].site,
+            _uncalled(source) or _unstepped(source, backward) or backward,
             (
                 Evidence(
                     f"{count} backward passes reached the {len(optimizer.parameters)} parameters of this "
@@ -90,7 +92,7 @@ def in_run(
                 ),
             ),
             0.97,
-            subject=optimizer.site,
+            subject=Backward(backward, optimizer.site),
         )
 
 
@@ -116,9 +118,22 @@ def _uncalled(source: Source) -> Site | None:
     return None
 
 
+def _unstepped(source: Source, backward: Site | None) -> Site | None:
+    """`scaler.update()` behind a backward of `scaler.scale(loss)`: the scaler's step is missing in front of it."""
+    module = source.module(backward.file) if backward is not None else None
+    statement = module.statement_with(backward.line, "backward") if module and backward is not None else None
+    scaler = _scaler(module, statement) if module is not None and statement is not None else None
+    if module is None or statement is None or scaler is None:
+        return None
+    scope = function_of(module, statement) or module.tree
+    updates = [each for each in method_calls(module, scope, "update") if receiver(module, each) == scaler]
+    return site_at(module, updates[0]) if len(updates) == 1 else None
+
+
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The missing parentheses, or a step() behind the backward and what follows it on the gradients."""
-    site, built = finding.site, finding.subject
+    site = finding.site
+    passed, built = finding.subject if isinstance(finding.subject, Backward) else (site, finding.subject)
     module = source.module(site.file) if site is not None else None
     title = "call optimizer.step() after backward()"
     if module is None or site is None:
@@ -127,7 +142,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Attribute):
         edit = module.replace(statement, module.segment(statement) + "()")
         return [Remedy("call it: step needs its parentheses", "safe", (edit,))]
-    backward = module.statement_with(site.line, "backward")
+    backward = module.statement_with(passed.line, "backward") if isinstance(passed, Site) else None
     if backward is None or not isinstance(built, Site):
         return [Remedy(title, "safe")]
     name = name_at(source, built.file, built.line, module, backward) or cleared_name(module, backward)
@@ -136,6 +151,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     behind = last_on_gradients(module, backward)
     scaler = _scaler(module, backward)
     lines = [f"{name}.step()"] if scaler is None else [f"{scaler}.step({name})", f"{scaler}.update()"]
+    if scaler is not None and passed != site:  # the update is there
+        lines = lines[:1]
     return [Remedy(title, "safe", tuple(module.insert_after(behind, line) for line in lines))]
 
 

@@ -17,7 +17,8 @@ the loop signature (no zero_grad between step and backward), and a gradient norm
 - `leaking-graph`: memory grows, gradients are clean.
 Not this: gradient accumulation (cleared once a window); zero_grad after the step instead of before the forward, which
 is equivalent; `p.grad = None` by hand; `model.zero_grad()`; LBFGS closures; a GAN generator whose stray gradients are
-cleared before its own backward; libraries that clear by themselves (Opacus).
+cleared before its own backward; libraries that clear by themselves (Opacus); gradients that are assigned to
+full-precision master weights, which no backward adds to.
 
 ## Remedy
 Clear once per step, anywhere between the step and the next backward.
@@ -43,10 +44,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
 from ...record import Record, Site
+from ...record.loop import lines_of
 from ...record.steps import Steps
 from ...source import Edit, Module, Source
 from ...source.program.queries import clears, entries
@@ -54,6 +57,13 @@ from ...source.program.training import is_conditional, is_handed_on, is_made_in,
 from ...source.training import clear_before, clear_by_hand, function_of, name_at, step_calls
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import optimizers_of, site_at, site_of_event
+
+
+class Backward(NamedTuple):
+    """Where gradients are made, and where the optimizer that is to use them is built."""
+
+    site: Site | None
+    built: Site | None
 
 
 def in_run(
@@ -76,10 +86,13 @@ def in_run(
         backward = next(
             (o.site for o in record.objectives if optimizer is None or optimizer in optimizers_of(record, o)), None
         )
+        if optimizer is not None and backward is None:
+            continue  # no backward adds to what it holds: its gradients are assigned (master weights)
+        stepped_at = lines_of(record, "S", optimizer.number) if optimizer is not None else []
         known = norms[np.isfinite(norms)]
         grown = f" (its norm went from {known[0]:.3g} to {known[-1]:.3g})" if len(known) else ""
         yield Finding(
-            backward,
+            stepped_at[0][0] if stepped_at else backward,
             (
                 Evidence(
                     f"at {int(carried.sum())} of {len(norms)} sampled steps the gradient of the step before was still "
@@ -90,7 +103,7 @@ def in_run(
                 ),
             ),
             0.97,
-            subject=None if optimizer is None else optimizer.site,
+            subject=Backward(backward, None if optimizer is None else optimizer.site),
         )
 
 
@@ -100,9 +113,9 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     uncalled = _uncalled(source)
     if uncalled:
         return [Remedy("call it: zero_grad needs its parentheses", "safe", uncalled)]
-    site, built = finding.site, finding.subject
+    site, built = finding.subject if isinstance(finding.subject, Backward) else (finding.site, finding.subject)
     module = source.module(site.file) if site is not None else None
-    if module is None or site is None:
+    if module is None or not isinstance(site, Site):
         return [Remedy(title, "safe")]
     by_hand = tuple(clear_by_hand(module, site.line))
     if not isinstance(built, Site):
@@ -172,7 +185,7 @@ def in_source(source: Source) -> Iterator[Finding]:
 CONDITION = Condition(
     "missing-zero-grad",
     "error",
-    needs=("stale_gradients", "optimizers"),
+    needs=("stale_gradients", "optimizers", "loop_windows"),
     in_run=in_run,
     in_source=in_source,
     remedies=remedies,

@@ -12,7 +12,7 @@ run: losses without gradient were computed as well, so that a validation exists.
 - `wrong-plateau-mode`: the right quantity, the wrong direction. `scheduler-order`: fed every batch.
 - `overfitting`: what it makes worse.
 Not this: a script without a validation, which has nothing else to feed; a validation loss that is computed by the same
-function as the training loss.
+function as the training loss: the call says whether its backward is reached.
 
 ## Remedy
 Compute the mean loss over the validation set first, and feed that:
@@ -96,20 +96,77 @@ def _fed_training_loss(source: Source, schedule: Schedule) -> bool:
             continue
         fed = call.args[0] if call.args else call.keywords[0].value
         passed = expressions(source, module, fed)
-        return any(_is_trained(home, part) for home, part in passed) and not any(_is_free(h, p) for h, p in passed)
+        trained = any(_is_trained(source, home, part, passed) for home, part in passed)
+        return trained and not any(_is_free(h, p) for h, p in passed)
     return False
 
 
-def _is_trained(module: Module, expression: ast.expr) -> bool:
-    """Whether a name in an expression is backpropagated in its own function."""
+def _is_trained(source: Source, module: Module, expression: ast.expr, passed: list[tuple[Module, ast.expr]]) -> bool:
+    """Whether a name in an expression is backpropagated in its own function, as it was called for the fed value."""
     scope = module.enclosing(expression, *SCOPES) or module.tree
     names = {
         node.id
         for call in module.calls("?.backward", within=scope)
         for node in ast.walk(call.func)
-        if isinstance(node, ast.Name) and module.enclosing(call, *SCOPES) is scope
+        if isinstance(node, ast.Name) and module.enclosing(call, *SCOPES) is scope and _reached(module, call, passed)
     }
     return bool(names & {node.id for node in ast.walk(expression) if isinstance(node, ast.Name)})
+
+
+def _reached(module: Module, backward: ast.Call, passed: list[tuple[Module, ast.expr]]) -> bool:
+    """Whether the tests around a backward hold: one function may serve training and validation."""
+    function = module.enclosing(backward, ast.FunctionDef, ast.AsyncFunctionDef)
+    named = function.name if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
+    calls = [
+        node
+        for home, part in passed
+        for node in ast.walk(part)
+        if isinstance(node, ast.Call) and home.dotted(node.func).rpartition(".")[2] == named
+    ]
+    child: ast.AST = backward
+    while child in module.parents and child is not function:
+        parent = module.parents[child]
+        if isinstance(parent, ast.If) and child is not parent.test:
+            wanted = child in parent.body
+            given = [_handed(function, call) for call in calls]
+            if not given or any(_holds(parent.test, values) is not wanted for values in given):
+                return False
+        child = parent
+    return True
+
+
+def _handed(function: ast.AST | None, call: ast.Call) -> dict[str, ast.expr]:
+    """The arguments of a call by parameter, defaults where it leaves them out."""
+    if not isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return {}
+    names = [each.arg for each in [*function.args.posonlyargs, *function.args.args]]
+    values = dict(zip(reversed(names), reversed(function.args.defaults)))
+    values |= {
+        each.arg: default for each, default in zip(function.args.kwonlyargs, function.args.kw_defaults) if default
+    }
+    values |= dict(zip(names[names[:1] == ["self"] :], call.args))
+    return values | {each.arg: each.value for each in call.keywords if each.arg}
+
+
+def _holds(test: ast.expr, values: dict[str, ast.expr]) -> bool | None:
+    """Whether a test of parameters holds, None where that is not to be seen."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        inner = _holds(test.operand, values)
+        return None if inner is None else not inner
+    if isinstance(test, ast.Name) and test.id in values:
+        given = values[test.id]
+        return bool(given.value) if isinstance(given, ast.Constant) else True
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1 or not isinstance(test.left, ast.Name):
+        return None
+    passed, other, op = values.get(test.left.id), test.comparators[0], test.ops[0]
+    if passed is None or not isinstance(other, ast.Constant):
+        return None
+    if other.value is None or isinstance(passed, ast.Constant):
+        same = isinstance(passed, ast.Constant) and passed.value == other.value
+        return (
+            same if isinstance(op, (ast.Is, ast.Eq)) else not same if isinstance(op, (ast.IsNot, ast.NotEq)) else None
+        )
+    return None
 
 
 def _is_free(module: Module, expression: ast.expr) -> bool:
@@ -171,7 +228,7 @@ def _is_validation(source: Source, module: Module, name: ast.Name) -> bool:
     """Whether it is a loss, and computed where autograd is off."""
     passed = expressions(source, module, name)
     free = any(_is_free(home, part) for home, part in passed[1:])
-    trained = any(_is_trained(home, part) for home, part in passed)
+    trained = any(_is_trained(source, home, part, passed) for home, part in passed)
     return free and not trained and kind_of(source, module, name) == "falls"
 
 

@@ -9,7 +9,8 @@ never leaves the warm-up: 15 calls of 345 are an lr that is 25 times too small f
 
 ## How it is told apart
 Decided on counts of the run: how often each scheduler and its optimizer stepped, against the length that the scheduler
-was told, and on the order of the calls before the first step.
+was told, and on the order of the calls before the first step. A rate that does nothing but rise, stepped once an epoch,
+and ends far below the optimizer's own is a warm-up told in batches.
 - `scheduler-kills-lr`: the rate falls to nothing for another reason; here it is the beat.
 - `wrong-plateau-mode`: ReduceLROnPlateau at the right beat, but fed a quantity that runs the other way.
 - `lr-too-low`: the rate is small from the start without a scheduler.
@@ -40,6 +41,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+import numpy as np
+
 from ...record import Record, Site
 from ...record.loop import windows
 from ...record.record import Optimizer
@@ -55,6 +58,8 @@ from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Reme
 from ..questions import site_of_event
 
 IN_BATCHES = ("OneCycleLR", "CosineAnnealingLR", "PolynomialLR")
+PEAKED = ("OneCycleLR", "CyclicLR")  # the optimizer's own rate says nothing of their peak
+MIN_RISES = 5  # steps of a warm-up: fewer are a trial of a long run
 IN_EPOCHS = ("StepLR", "MultiStepLR", "ExponentialLR", "ReduceLROnPlateau")
 
 
@@ -82,6 +87,7 @@ def in_run(
             (_never(schedule, optimizer, found) if whole else None)
             or _per_batch(record, source, schedule, optimizer, min_swings, max_rate, min_dead)
             or (_per_epoch(schedule, optimizer, max_used) if whole else None)
+            or (_unrisen(schedule, optimizer, max_used) if whole else None)
             or _early(record, schedule, optimizer)
         )
         if finding is not None:
@@ -160,6 +166,22 @@ def _per_epoch(schedule: Schedule, optimizer: Optimizer, max_used: float) -> Fin
     )
     evidence = (Evidence(text, "schedules", float(schedule.steps), length),)
     return Finding(schedule.step_site, evidence, 0.94, subject="epoch")
+
+
+def _unrisen(schedule: Schedule, optimizer: Optimizer, max_used: float) -> Finding | None:
+    """A warm-up told in batches and stepped once an epoch: the run ends long before it does."""
+    rates, full = schedule.rates, max(optimizer.lr, default=float("nan"))
+    if schedule.plateau or schedule.kind in PEAKED or schedule.steps < MIN_RISES or len(rates) < MIN_RISES:
+        return None
+    rising = bool(np.all(np.diff(rates) > 0))
+    if optimizer.steps < 10 * schedule.steps or not rising or not rates[-1] < max_used * full:
+        return None
+    text = (
+        f"{schedule.kind} was stepped {schedule.steps} times in {optimizer.steps} steps, and its warm-up had come to "
+        f"{rates[-1]:.3g} of {full:.3g} when the run ended: it is told in batches"
+    )
+    evidence = (Evidence(text, "schedules", float(rates[-1]), full),)
+    return Finding(schedule.step_site, evidence, 0.9, subject="epoch")
 
 
 def _early(record: Record, schedule: Schedule, optimizer: Optimizer) -> Finding | None:

@@ -155,8 +155,10 @@ class Batches:
         width = flat.shape[1]
         weights = self._weights.get(width)
         if weights is None:
-            counting = torch.arange(1, width + 1, dtype=torch.int64, device="cpu")
-            weights = self._weights[width] = counting * 2654435761 + counting * counting * 40503
+            # Mixed as in splitmix64: under weights that are a polynomial of the place, rows of zeros and ones collide.
+            mixed = torch.arange(1, width + 1, dtype=torch.int64, device="cpu") * -7046029254386353131
+            mixed = (mixed ^ (mixed >> 30)) * -4658895280553007687
+            weights = self._weights[width] = mixed ^ (mixed >> 27)
         return (flat.long() * weights).sum(1).tolist()
 
     def first_passes(self) -> list[tuple[int, set[int], int, int]]:
