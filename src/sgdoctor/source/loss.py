@@ -65,7 +65,7 @@ def maker(trail: list[Point]) -> Point | None:
 
     A conversion to a tensor first, then what a dataset returns, then where the numbers are put together.
     """
-    for names in (CONVERSIONS, None, CREATIONS):
+    for names in (CONVERSIONS[:-1], CONVERSIONS[-1:], None, CREATIONS):  # TensorDataset makes nothing itself
         for point in trail:
             if names is None:
                 if isinstance(point.module.parents.get(point.node), ast.Return) and isinstance(point.node, ast.Tuple):
