@@ -65,11 +65,13 @@ def maker(trail: list[Point]) -> Point | None:
 
     A conversion to a tensor first, then what a dataset returns, then where the numbers are put together.
     """
-    for names in (CONVERSIONS[:-1], CONVERSIONS[-1:], None, CREATIONS):  # TensorDataset makes nothing itself
+    for names in (CONVERSIONS, None, CREATIONS):
         for point in trail:
             if names is None:
                 if isinstance(point.module.parents.get(point.node), ast.Return) and isinstance(point.node, ast.Tuple):
                     return point
             elif isinstance(point.node, ast.Call) and point.module.dotted(point.node.func).rpartition(".")[2] in names:
+                if any(isinstance(given, ast.Starred) for given in point.node.args):
+                    continue  # `TensorDataset(*load(...))`: what is made is made in there
                 return point
     return None

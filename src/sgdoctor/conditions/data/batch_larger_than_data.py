@@ -9,7 +9,8 @@ size was usually copied from a larger project, or the data cut down for a trial;
 
 ## How it is told apart
 Decided on batch size over data set length, on optimizer steps per pass over the loader, and on drop_last. The total
-number of updates must be small, or zero, for the progress asked of it.
+number of updates must be small, or zero, for the progress asked of it. Hand-made batches: the size that the loop cuts,
+a number in the source, is beyond the number of rows of the only batches that came.
 - `missing-step`: batches and backward passes are there, the step is not. Here there are none, or one per epoch.
 - `lr-too-low`: many updates, each too small. `repeated-batch`: many steps on one batch while the loader holds more.
 - `too-short` (a verdict): enough steps an epoch, but the run ended early.

@@ -99,7 +99,7 @@ def _site(source: Source, crashed: Site | None, text: str) -> Site | None:
             for node in ast.walk(other.tree):
                 if not isinstance(node, ast.keyword) or not isinstance(node.value, ast.Constant):
                     continue
-                if str(node.arg).endswith("device") and node.value.value == "meta":
+                if str(node.arg).endswith(("device", "map_location")) and node.value.value == "meta":
                     return site_at(other, node.value)
         for other in source:
             for node in ast.walk(other.tree):

@@ -10,10 +10,12 @@ overfits as if there were no augmentation. Nothing in the loss curve says so.
 
 ## How it is told apart
 Decided on the source (a generator made in the data set's `__init__` and drawn from in `__getitem__`) together with the
-run: a loader of that data set with workers, trained on for more than one pass or with more than one worker.
+run: a loader of that data set with workers, trained on for more than one pass or with more than one worker. Two
+more ways to the same: a `worker_init_fn` that seeds all workers with one number, and a stream whose `__iter__` makes
+its generator from a constant, so that each of several workers hands over the same samples.
 - `augmented-validation`: the draws differ, where they should not. `overfitting`: can be the consequence.
 - `repeated-batch`: the samples themselves are the same, not their augmentation.
-Not this: workers=0, where the one generator moves on; a `worker_init_fn` that seeds the copy; torch's global generator
+Not this: workers=0, where the one generator moves on; a `worker_init_fn` that seeds by worker; torch's global generator
 and Python's and NumPy's, which torch seeds for each worker and pass; a generator made from the index, so that a sample
 is always drawn the same on purpose.
 

@@ -10,7 +10,8 @@ NaN; and `BCEWithLogitsLoss` takes a target of 2 without a word, whose loss has 
 
 ## How it is told apart
 Decided on the target's min, max and dtype at the loss, as fractions of the class dimension, with the share of ignored
-entries; after a crash, on the last batch before it. For a CUDA assert: the same batch replayed on the CPU.
+entries; after a crash, on the last batch before it. In a run that did not crash, on targets of a binary cross-entropy
+outside of 0 to 1 in most batches. For a CUDA assert: the same batch replayed on the CPU.
 - `dtype-mismatch`: ids are in range but of a float or int32 type. `shape-mismatch`: sizes disagree, not values.
 - `wrong-loss-for-task`: the ids are fine, the loss treats them as quantities.
 - `padding-in-loss`: ids are legal, but a padding value is counted (or a real class is ignored).

@@ -8,6 +8,8 @@ beautifully, to zero, as one batch is soon memorised; validation stays poor, and
 
 ## How it is told apart
 Decided on fingerprints of the batches, and on how many batches the loader (or how many rows the data) would have had.
+For batches drawn by hand: the targets of all sampled steps have the same moments, and the source shows an index that
+stands still, or a function of the loop that sets its seed in front of each draw.
 - `overfitting`: every sample is seen, again and again; `unshuffled-data`: all are seen, in a bad order.
 - `batch-larger-than-data`: the one batch holds all the data. `constant-feature`: samples are alike within the batch.
 Not this: `next(iter(loader))` of a loader that shuffles, which draws another batch each time; training on the whole
