@@ -100,6 +100,8 @@ def _encode(row: dict[str, Any]) -> str:
 
 def _read(value: Any) -> Any:
     """A tensor's numbers. The only place where the observer waits for a device."""
+    if getattr(value, "is_meta", False):  # it has a shape, and no numbers
+        return ["NaN"] * value.numel() if value.dim() else "NaN"
     if hasattr(value, "tolist"):
         return _finite(value.tolist())
     return str(value)
@@ -113,5 +115,5 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(entry) for entry in value]
     if hasattr(value, "tolist"):
-        return _finite(value.tolist())
+        return _read(value)
     return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from .record import Column, Record, Row, Rows, number, numbers
 
@@ -95,9 +96,12 @@ class Labels:
 
     def late(self) -> Labels:
         """The second half of the samples."""
+        return self.where(np.arange(len(self)) >= len(self) // 2)
+
+    def where(self, chosen: npt.NDArray[np.bool_]) -> Labels:
+        """The samples that are chosen."""
         found = Labels(Rows())
-        half = len(self) // 2
-        found.counts, found.predicted, found.hits = self.counts[half:], self.predicted[half:], self.hits[half:]
+        found.counts, found.predicted, found.hits = self.counts[chosen], self.predicted[chosen], self.hits[chosen]
         return found
 
 

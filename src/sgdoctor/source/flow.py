@@ -100,6 +100,8 @@ class Trail:
             self._follow(module, node.args[position], path[1:])
         elif last == "random_split" and node.args:
             self._follow(module, node.args[0], path[1:])
+        elif last == "TensorDataset" and node.args and isinstance(node.args[0], ast.Starred):
+            self._follow(module, node.args[0].value, path)
         elif last == "TensorDataset" and node.args:
             position = path[0] if path and path[0] < len(node.args) else 0
             self._follow(module, node.args[position], ())
@@ -136,6 +138,7 @@ class Trail:
             found = self._definition(module, scope, node)
             if found is not None:
                 self._follow(module, found[0], found[1] + path)
+                self._follow_appended(module, scope, node, *found, path)
                 return
             if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef)):
                 parameters = [argument.arg for argument in scope.args.args]
@@ -143,6 +146,21 @@ class Trail:
                     self._follow_argument(scope, parameters, node.id, path)
                     return
             scope = module.enclosing(scope, *SCOPES)
+
+    def _follow_appended(
+        self, module: Module, scope: ast.AST, use: ast.Name, start: ast.expr, part: Path, path: Path
+    ) -> None:
+        """What a list that starts empty is filled with: `rows.append(value)`."""
+        while part and isinstance(start, ast.Tuple) and part[0] < len(start.elts):  # `xs, ys = [], []`
+            start, part = start.elts[part[0]], part[1:]
+        if not isinstance(start, ast.List) or start.elts:
+            return
+        for node in ast.walk(scope):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and len(node.args) == 1:
+                held = node.func.value
+                if node.func.attr == "append" and isinstance(held, ast.Name) and held.id == use.id:
+                    self._follow(module, node.args[0], path)
+                    return
 
     def _definition(self, module: Module, scope: ast.AST, use: ast.Name) -> tuple[ast.expr, Path] | None:
         """(value, path) of the last assignment to a name before its use, or of any where none is before."""

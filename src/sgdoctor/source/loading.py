@@ -13,6 +13,10 @@ CONSTANTS = (
     *("zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones", "new_full"),
     *("empty", "empty_like"),
 )
+FORMS = (
+    *("float", "double", "half", "long", "int", "to", "type", "astype", "cpu", "cuda", "contiguous", "clone", "copy"),
+    *("view", "reshape", "squeeze", "unsqueeze", "flatten", "permute", "transpose", "stack", "cat", "concatenate"),
+)
 JOINS = ("cat", "concat", "concatenate", "hstack", "vstack", "stack", "append", "repeat_interleave")
 
 
@@ -40,6 +44,21 @@ def loader_call(source: Source, file: str, line: int) -> Point | None:
 def loader_calls(source: Source) -> list[Point]:
     """All calls that build a loader, in source order."""
     return [Point(module, call) for module in source for call in module.calls(*LOADERS)]
+
+
+def cutting_loops(source: Source, file: str, line: int) -> list[tuple[Module, ast.For | ast.While]]:
+    """The loop around a line, and behind it that of the script's own generator which it goes through."""
+    module = source.module(file)
+    loop = module.loop_at(line) if module is not None else None
+    if module is None or not isinstance(loop, (ast.For, ast.While)):
+        return []
+    found: list[tuple[Module, ast.For | ast.While]] = [(module, loop)]
+    for point in Trail(source).of(module, loop.iter) if isinstance(loop, ast.For) else ():
+        inner = point.module.enclosing(point.node, ast.For, ast.While)
+        given = isinstance(point.module.parents.get(point.node), ast.Yield)
+        if given and isinstance(inner, (ast.For, ast.While)) and inner is not loop:
+            found.append((point.module, inner))
+    return found
 
 
 def keyword(call: ast.expr, name: str) -> ast.expr | None:
@@ -137,6 +156,12 @@ def _is_own(module: Module, call: ast.Call) -> bool:
     )
 
 
+def _form_only(point: Point) -> bool:
+    """Whether a call changes the type, the shape or the place of numbers, and none of them."""
+    node = point.node
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in FORMS
+
+
 def origin(trail: list[Point]) -> Point | None:
     """Where the numbers on a trail become tensors; behind what a dataset returns, where it computes them."""
     for point in trail:
@@ -147,5 +172,5 @@ def origin(trail: list[Point]) -> Point | None:
     for index, point in enumerate(trail):
         if isinstance(point.node, ast.Tuple) and isinstance(point.module.parents.get(point.node), ast.Return):
             made = [later for later in trail[index + 1 :] if isinstance(later.node, (ast.Call, ast.Compare, ast.BinOp))]
-            return made[0] if made else point
+            return next((later for later in made if not _form_only(later)), made[0] if made else point)
     return maker(trail)

@@ -71,5 +71,7 @@ def maker(trail: list[Point]) -> Point | None:
                 if isinstance(point.module.parents.get(point.node), ast.Return) and isinstance(point.node, ast.Tuple):
                     return point
             elif isinstance(point.node, ast.Call) and point.module.dotted(point.node.func).rpartition(".")[2] in names:
+                if any(isinstance(given, ast.Starred) for given in point.node.args):
+                    continue  # `TensorDataset(*load(...))`: what is made is made in there
                 return point
     return None

@@ -98,7 +98,8 @@ def computed_alike(trained: Point, held: Point) -> list[Edit]:
     if held.module is not module or expression is None:
         return []
     wanted = _shape_of(held.node)
-    cores = [node for node in ast.walk(expression) if isinstance(node, ast.expr) and _shape_of(node) == wanted]
+    parts = [n for n in ast.walk(expression) if isinstance(n, ast.expr) and not isinstance(n, (ast.Slice, ast.Starred))]
+    cores = [node for node in parts if _shape_of(node) == wanted]
     if len(cores) != 1 or cores[0] is expression or not _plain(expression, cores[0]):
         return []
     home = function_of(module, expression)

@@ -9,7 +9,8 @@ size was usually copied from a larger project, or the data cut down for a trial;
 
 ## How it is told apart
 Decided on batch size over data set length, on optimizer steps per pass over the loader, and on drop_last. The total
-number of updates must be small, or zero, for the progress asked of it.
+number of updates must be small, or zero, for the progress asked of it. Hand-made batches: the size that the loop cuts,
+a number in the source, is beyond the number of rows of the only batches that came.
 - `missing-step`: batches and backward passes are there, the step is not. Here there are none, or one per epoch.
 - `lr-too-low`: many updates, each too small. `repeated-batch`: many steps on one batch while the loader holds more.
 - `too-short` (a verdict): enough steps an epoch, but the run ended early.
@@ -42,12 +43,13 @@ from __future__ import annotations
 import ast
 import math
 
-from ...record import Record, Row, Site
-from ...source import Source
+from ...record import Progress, Record, Row, Site
+from ...source import Module, Source
+from ...source.loading import cutting_loops
 from ...source.loss import argument
 from ...source.numbers import literals
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import fails, judged, site_at, standing
+from ..questions import fails, judged, loss_site, site_at, standing
 
 STEPS = 10  # an epoch, at least
 LEAST, MOST = 4, 32  # the new batch: below, gradients are mostly noise; above, small data leave few steps
@@ -122,22 +124,51 @@ def _by_hand(record: Record, source: Source, max_steps: int, good_skill: float) 
     entry = entries[0]
     if entry.count > max_steps or not fails(entry, good_skill):
         return
+    found = _written(source) or _cut(record, source, entry)
+    if found is None:
+        return
+    module, call, size, samples = found
+    text = f"batches of {size} are cut from {samples} samples: one step a pass, {entry.count} in all; {standing(entry)}"
+    evidence = Evidence(text, "objective", float(size), float(samples))
+    yield Finding(site_at(module, call), (evidence,), 0.85, subject=(size, samples))
+
+
+Found = tuple[Module, ast.Call, int, int]
+
+
+def _written(source: Source) -> Found | None:
+    """A range whose step and end both stand in the source, the step beyond the end."""
     for module in source:
         for call in module.calls("range"):
             if len(call.args) != 3:
                 continue
             stop, step = (next(iter(literals(source, module, argument)), None) for argument in call.args[1:])
             if stop is not None and step is not None and step.value > stop.value > 1:
-                evidence = Evidence(
-                    f"batches of {step.value:.0f} are cut from {stop.value:.0f} samples: one step a pass, "
-                    f"{entry.count} in all; {standing(entry)}",
-                    "objective",
-                    step.value,
-                    stop.value,
-                )
-                sizes = (int(step.value), int(stop.value))
-                yield Finding(site_at(module, call), (evidence,), 0.85, subject=sizes)
-                return
+                return module, call, int(step.value), int(stop.value)
+    return None
+
+
+def _cut(record: Record, source: Source, entry: Progress) -> Found | None:
+    """The loop over batches cuts larger ones than any that came: each was all there is."""
+    mine = record.calls.get(entry.call) if entry.call is not None else None
+    loss = loss_site(record, entry)
+    if mine is None or loss is None:
+        return None
+    alike = [row for row in record.calls.values() if row.get("site") == mine.get("site") and row.get("grad")]
+    shapes = [(row.get("output") or {}).get("shape") or [0] for row in alike]
+    largest = max((shape[0] for shape in shapes), default=0)
+    for module, loop in cutting_loops(source, loss.file, loss.line):
+        for call in ast.walk(loop.iter) if isinstance(loop, ast.For) else ():
+            if not isinstance(call, ast.Call):
+                continue
+            name = module.dotted(call.func)
+            method = name.startswith("?.") and name.endswith(".split") and len(call.args) == 1
+            size = call.args[2] if name == "range" and len(call.args) == 3 else call.args[0] if method else None
+            size = call.args[1] if name == "torch.split" and len(call.args) == 2 else size
+            known = next(iter(literals(source, module, size)), None) if size is not None else None
+            if known is not None and known.value > largest > 1:
+                return module, call, int(known.value), int(largest)
+    return None
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
@@ -153,7 +184,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         if not isinstance(call, ast.Call) or call.lineno != site.line:
             continue
         loader = module.dotted(call.func).rpartition(".")[2] == "DataLoader"
-        size = argument(call, 1, "batch_size") if loader else argument(call, 2) if len(call.args) == 3 else None
+        size = argument(call, 1, "batch_size") if loader else call.args[-1] if call.args else None
         if size is None:
             continue
         for found in literals(source, module, size):

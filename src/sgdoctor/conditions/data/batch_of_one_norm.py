@@ -39,7 +39,10 @@ from ...record import Record, Site
 from ...record.feeds import loaders
 from ...record.record import number
 from ...source import Source
+from ...source.flow import Point
 from ...source.loading import keyword, loader_call, loader_calls
+from ...source.loss import argument
+from ...source.numbers import literals
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, site_at, site_of, standing
 
@@ -96,7 +99,7 @@ def _site(record: Record, source: Source) -> Site | None:
     for loader in [each for each in known if each.trained] or [each for each in known if each.backed]:
         point = loader_call(source, loader.site.file, loader.site.line) if loader.site is not None else None
         if point is not None:
-            return site_of(point)
+            return _sized(source, point) or site_of(point)
     calls = loader_calls(source)
     if known and calls:
         return site_of(calls[0])
@@ -104,6 +107,15 @@ def _site(record: Record, source: Source) -> Site | None:
         for call in module.calls(*LAYERS):
             return site_at(module, call)
     return None
+
+
+def _sized(source: Source, point: Point) -> Site | None:
+    """Where the size of the loader's batches stands as a number of one or two."""
+    if not isinstance(point.node, ast.Call):
+        return None
+    size = argument(point.node, 1, "batch_size")
+    found = next(iter(literals(source, point.module, size)), None) if size is not None else None
+    return site_at(found.module, found.node) if found is not None and found.value <= 2 else None
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

@@ -63,38 +63,43 @@ def in_run(
         return
     for entry in entries:
         found = [door for door in doors(record, entry.objective.number) if door.op != "MulBackward0"]
-        if not found or not fails(entry, bad_skill) or entry.nonfinite:
+        alike = _alike(record)
+        if not (found or alike) or not fails(entry, bad_skill) or entry.nonfinite:
             continue
         if len(record.rows("features", site=entry.objective.number)) < min_rows or _full_batch_of_one(record, entry):
             continue
         shares = [_dead(door) for door in found]
-        alike = _alike(record)
         # Every door must be dead: a recurrent net's zero start stands beside the sequence, which varies.
-        if (min(shares) < min_share and alike is None) or any(row.get("indices") for row in record.rows("features")):
+        # Ids have no moments: of them only the whole of a batch can say that its samples are alike.
+        indices = any(row.get("indices") for row in record.rows("features"))
+        if (indices or min(shares) < min_share) and alike is None:
             continue
         loss = loss_site(record, entry)
         trail = trails(source, loss.file, loss.line)[0] if loss is not None else []
         if made_constant([point for point in trail[-1:] if not isinstance(point.node, ast.Constant)]):
             continue
-        door = found[0]
-        dead = round(shares[0] * len(door.std))
-        mean = float(np.nanmean(door.mean)) if len(door.mean) else float("nan")
-        text = (
-            f"{dead} of {len(door.std)} columns of what reaches {door.layer or 'the first layer'} have the same value "
-            f"in every sample (on average {mean:.4g})"
-        )
-        if min(shares) < min_share:
+        door = found[0] if found else None
+        text = _columns(door, shares[0]) if door is not None else ""
+        if indices or min(shares) < min_share:
             text = f"all samples of each of {alike} sampled batches are the same, place by place"
         yield Finding(
             _site(source, loss),
             (
-                Evidence(text, "features", shares[0], 0.0),
+                Evidence(text, "features", shares[0] if shares else 1.0, 0.0),
                 Evidence(f"on these inputs the {standing(entry)}", "objective", entry.last, entry.baseline),
             ),
             0.9,
-            layer=door.layer,
+            layer=door.layer if door is not None else None,
         )
         return
+
+
+def _columns(door: Door, share: float) -> str:
+    mean = float(np.nanmean(door.mean)) if len(door.mean) else float("nan")
+    return (
+        f"{round(share * len(door.std))} of {len(door.std)} columns of what reaches {door.layer or 'the first layer'} "
+        f"have the same value in every sample (on average {mean:.4g})"
+    )
 
 
 def _dead(door: Door) -> float:
@@ -106,8 +111,15 @@ def _dead(door: Door) -> float:
 
 def _alike(record: Record) -> int | None:
     """The number of sampled batches in training, where the samples of each are equal to each other."""
-    rows = [row for row in record.rows("door", training=True, grad=True, place=0) if "apart" in row]
-    known = [(number(row.get("apart")), abs(number(row.get("mean"))) + number(row.get("std"))) for row in rows]
+    rows = record.rows("door", training=True, grad=True, place=0)
+    # Of ids only the moments are known: no spread at all is the one case that they show.
+    known = [
+        (number(row.get("apart", row.get("std"))), abs(number(row.get("mean"))) + number(row.get("std")))
+        for row in rows
+        if "apart" in row or (row.get("std") == 0 and str(row.get("dtype")).startswith("int"))
+    ]
+    if len(known) < len(rows):
+        return None
     same = len(known) >= 4 and all(apart <= TINY * max(size, 1e-30) for apart, size in known)
     return len(known) if same else None
 

@@ -31,11 +31,12 @@ Split first, then fit, oversample and select on the training part only; split by
 from __future__ import annotations
 
 import ast
+from typing import NamedTuple
 
 from ...record import Record, Row, Site
 from ...record.feeds import Loader, loaders
 from ...source import Module, Source
-from ...source.loading import loader_call
+from ...source.loading import loader_call, loader_calls
 from ...source.preparation import SPLIT, changed_behind_split, fitted_behind_split
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of
@@ -68,7 +69,8 @@ def in_run(
         repeats = 1 - trained.distinct / trained.seen
         whole = shared >= 0.99 * of
         # The training set, measured again: the same number of samples, or beside an honest evaluation.
-        if whole and (honest or trained.samples == held.samples):
+        unused = _part_unused(source) if whole and honest else None
+        if whole and (honest or trained.samples == held.samples) and unused is None:
             continue
         if (
             shared < min_shared
@@ -77,8 +79,40 @@ def in_run(
             or (repeats > max_repeats and whole is False and 1 - held.distinct / max(1, held.seen) > max_repeats)
         ):
             continue
-        yield Finding(_site(source, held), (_shared(row, trained, held),), 0.9)
+        site = unused.site if unused is not None else _site(source, held)
+        yield Finding(site, (_shared(row, trained, held),), 0.9, subject=unused)
         return
+
+
+class Unused(NamedTuple):
+    """A part of a split that is never used, and the dataset of the loader that has the whole in its place."""
+
+    site: Site
+    dataset: ast.expr
+    part: str
+
+
+def _part_unused(source: Source) -> Unused | None:
+    """The loader over a whole dataset that the script splits, where a part of that split is never used."""
+    for module in source:
+        used = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name) and _is_read(node)}
+        for split in module.calls("torch.utils.data.random_split"):
+            statement = module.parents.get(split)
+            targets = statement.targets if isinstance(statement, ast.Assign) else []
+            parts = [part for target in targets if isinstance(target, ast.Tuple) for part in target.elts]
+            idle = [part.id for part in parts if isinstance(part, ast.Name) and part.id not in used]
+            if len(idle) != 1 or idle[0].startswith("_"):
+                continue
+            whole = module.segment(split.args[0]) if split.args else ""
+            for point in loader_calls(source):
+                given = point.node.args[:1] if isinstance(point.node, ast.Call) else []
+                if given and point.module is module and module.segment(given[0]) == whole:
+                    return Unused(site_of(point), given[0], idle[0])
+    return None
+
+
+def _is_read(node: ast.Name) -> bool:
+    return isinstance(node.ctx, ast.Load)
 
 
 def _shared(row: Row, trained: Loader, held: Loader) -> Evidence:
@@ -148,6 +182,12 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     statement = module.statement_at(finding.site.line) if module is not None and finding.site is not None else None
     if module is None or statement is None:
         return [Remedy(title, "changes-training")]
+    unused = finding.subject
+    if isinstance(unused, Unused):
+        edit = module.replace(unused.dataset, unused.part)
+        return [
+            Remedy(f"train on `{unused.part}`, the part of the split that is not used", "changes-training", (edit,))
+        ]
     splits = next(module.calls(SPLIT, within=statement), None) is not None
     edits = changed_behind_split(module, statement) if splits else fitted_behind_split(module, statement.lineno)
     return [Remedy(title, "changes-training", tuple(edits))]

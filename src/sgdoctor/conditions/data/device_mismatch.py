@@ -99,7 +99,14 @@ def _site(source: Source, crashed: Site | None, text: str) -> Site | None:
             for node in ast.walk(other.tree):
                 if not isinstance(node, ast.keyword) or not isinstance(node.value, ast.Constant):
                     continue
-                if str(node.arg).endswith("device") and node.value.value == "meta":
+                if str(node.arg).endswith(("device", "map_location")) and node.value.value == "meta":
+                    return site_at(other, node.value)
+        for other in source:
+            for node in ast.walk(other.tree):
+                # A field, a name or a default that holds it: what a device= is then given.
+                if isinstance(node, (ast.Assign, ast.AnnAssign)) and _is_meta(node.value):
+                    return site_at(other, node)
+                if isinstance(node, ast.keyword) and node.arg == "default" and _is_meta(node.value):
                     return site_at(other, node.value)
     outputs, targets = trails(source, crashed.file, crashed.line)
     names = ("zeros", "ones", "rand", "randn", "arange", "tensor", "full", "eye", "empty")
@@ -111,6 +118,10 @@ def _site(source: Source, crashed: Site | None, text: str) -> Site | None:
                 if inside and not any(each.arg == "device" for each in node.keywords):
                     return site_at(point.module, node)
     return crashed
+
+
+def _is_meta(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value == "meta"
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

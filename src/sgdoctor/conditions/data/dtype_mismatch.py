@@ -37,24 +37,27 @@ Cast where the data enters, once, to what the receiver needs; do not turn the mo
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import NamedTuple
 
 from ...record import Record, Row, Site
 from ...source import Source
 from ...source.casts import cast_array, cast_inputs, cast_targets
-from ...source.loss import maker, trails
+from ...source.flow import Trail
+from ...source.loss import argument, maker, trails
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_of
 
 MESSAGES = re.compile(
-    r"expected (scalar type|m1 and m2 to have the same dtype|target dtype|dtype|object of scalar type)"
+    r"[Ee]xpected (scalar type|m1 and m2 to have the same dtype|target dtype|dtype|object of scalar type)"
     r"|must have the same dtype|should be the same( type)?|Found dtype \w+ but expected|can't be cast to"
     r"|result type \w+ can't be cast|not implemented for '\w+'|have the same type|must be .*floating point"
     r"|only Tensors of floating point|Input type \(.*\) and (weight|bias) type|[Ee]xpected .*(Long|Float|Double|Half)"
-    r"|can't convert np.ndarray of type|but got (Double|Float|Long|Int|Half)"
+    r"|used as indices must be|can't convert np.ndarray of type|but got (Double|Float|Long|Int|Half)"
 )
-TYPES = re.compile(r"torch\.\w+|Double|Float|Long|Int\b|Half|Bool|Byte|double|float|long|object_")
+INDEXED = ("gather", "scatter", "scatter_add", "scatter_reduce", "index_select", "index_add", "take_along_dim")
+TYPES = re.compile(r"torch\.\w+|Double|Float|Long|Int\b|Half|Bool|Byte|double|float|long|object_|u?int\d+|float\d+")
 
 
 class Subject(NamedTuple):
@@ -74,7 +77,7 @@ def in_run(record: Record, source: Source) -> Answer:
     if error is None:
         return
     text = str(error.get("text"))
-    if error.get("type") not in ("RuntimeError", "TypeError", "NotImplementedError", "ValueError"):
+    if error.get("type") not in ("RuntimeError", "TypeError", "NotImplementedError", "ValueError", "IndexError"):
         return
     if not MESSAGES.search(text) or not TYPES.search(text) or _shapes_alone(text) or "device" in text:
         return
@@ -86,8 +89,10 @@ def in_run(record: Record, source: Source) -> Answer:
     evidence = [Evidence(f"torch raised: {text.strip().splitlines()[0][:200]}", "exception")]
     evidence += _types(error)
     # The cast belongs where the tensor is made, when that can be followed; the crash tells only where it hurt.
-    site = crashed
-    if crashed is not None and not (error.get("loss") or {}).get("target"):
+    site = _index_site(source, crashed) if "index" in text or "indices" in text else None
+    if site is None:
+        site = crashed
+    if site is crashed and crashed is not None and not (error.get("loss") or {}).get("target"):
         for objective_line in [crashed, *[record.site(frame) for frame in reversed(frames)]]:
             if objective_line is None:
                 continue
@@ -97,6 +102,22 @@ def in_run(record: Record, source: Source) -> Answer:
                 site = site_of(made)
                 break
     yield Finding(site, tuple(evidence), 0.95, subject=_subject(record, error, text))
+
+
+def _index_site(source: Source, crashed: Site | None) -> Site | None:
+    """Where the index of a `gather`, or of a subscript, at the crash becomes a tensor."""
+    module = source.module(crashed.file) if crashed is not None else None
+    statement = module.statement_at(crashed.line) if module is not None and crashed is not None else None
+    for node in ast.walk(statement) if statement is not None and module is not None else ():
+        index = node.slice if isinstance(node, ast.Subscript) else None
+        if isinstance(node, ast.Call) and module is not None:
+            dotted = module.dotted(node.func)
+            if dotted.rpartition(".")[2].rstrip("_") in INDEXED:
+                index = argument(node, 2 if dotted.startswith("torch.") else 1, "index", "indices")
+        made = maker(Trail(source).of(module, index)) if index is not None and module is not None else None
+        if made is not None:
+            return site_of(made)
+    return None
 
 
 def _shapes_alone(text: str) -> bool:

@@ -10,10 +10,12 @@ overfits as if there were no augmentation. Nothing in the loss curve says so.
 
 ## How it is told apart
 Decided on the source (a generator made in the data set's `__init__` and drawn from in `__getitem__`) together with the
-run: a loader of that data set with workers, trained on for more than one pass or with more than one worker.
+run: a loader of that data set with workers, trained on for more than one pass or with more than one worker. Two
+more ways to the same: a `worker_init_fn` that seeds all workers with one number, and a stream whose `__iter__` makes
+its generator from a constant, so that each of several workers hands over the same samples.
 - `augmented-validation`: the draws differ, where they should not. `overfitting`: can be the consequence.
 - `repeated-batch`: the samples themselves are the same, not their augmentation.
-Not this: workers=0, where the one generator moves on; a `worker_init_fn` that seeds the copy; torch's global generator
+Not this: workers=0, where the one generator moves on; a `worker_init_fn` that seeds by worker; torch's global generator
 and Python's and NumPy's, which torch seeds for each worker and pass; a generator made from the index, so that a sample
 is always drawn the same on purpose.
 
@@ -46,6 +48,7 @@ from ...source.spelling import free_name, spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
 
+SEEDS = ("numpy.random.seed", "random.seed", "torch.manual_seed")
 GENERATORS = (
     *("numpy.random.default_rng", "numpy.random.RandomState", "numpy.random.Generator"),
     *("random.Random", "torch.Generator"),
@@ -58,8 +61,19 @@ def in_run(record: Record, source: Source) -> Answer:
     if not record.rows("loader"):
         yield NotEvaluated("no data loader was seen")
         return
-    guarded = any(keyword(point.node, "worker_init_fn") is not None for point in loader_calls(source))
-    if not rows or guarded:
+    if not rows:
+        return
+    many = [row for row in rows if int(row.get("workers") or 0) >= 2]
+    initialised = any(keyword(point.node, "worker_init_fn") is not None for point in loader_calls(source))
+    streams = {str(row.get("dataset")) for row in many}
+    alike = _seeded_alike(source) if initialised else _streamed_alike(source, streams)
+    if many and alike is not None:
+        module, call, why = alike
+        workers = int(many[0].get("workers") or 0)
+        text = f"`{module.segment(call)}` runs in each of {workers} workers, {why}: all of them draw the same numbers"
+        yield Finding(site_at(module, call), (Evidence(text, "loaders", float(workers), 0.0),), 0.92)
+        return
+    if initialised:
         return
     for module in source:
         for owner in [node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]:
@@ -80,6 +94,65 @@ def in_run(record: Record, source: Source) -> Answer:
             subject = (module.file, owner.name, str(most.get("dataset")))
             yield Finding(site_at(module, made), evidence, 0.92, subject=subject)
             return
+
+
+def _seeded_alike(source: Source) -> tuple[Module, ast.Call, str] | None:
+    """The first call of a worker_init_fn that seeds, where nothing in that function tells one worker from another."""
+    for point in loader_calls(source):
+        given = keyword(point.node, "worker_init_fn")
+        for module in source if isinstance(given, ast.Name) else ():
+            for function in ast.walk(module.tree):
+                if not isinstance(function, ast.FunctionDef) or function.name != getattr(given, "id", ""):
+                    continue
+                own = {argument.arg for argument in function.args.args}
+                seeds = [
+                    node
+                    for node in ast.walk(function)
+                    if isinstance(node, ast.Call) and module.dotted(node.func) in SEEDS
+                ]
+                seeds = [call for call in seeds if _is_drawn_from(source, module.dotted(call.func).rpartition(".")[0])]
+                if seeds and not _tells(function, own):
+                    return module, seeds[0], "whichever it is"
+    return None
+
+
+def _is_drawn_from(source: Source, library: str) -> bool:
+    """Whether a data set of the script draws from `numpy.random`, `random` or torch."""
+    begin = "torch.rand" if library == "torch" else f"{library}."
+    for module in source:
+        for owner in ast.walk(module.tree):
+            if isinstance(owner, ast.ClassDef) and any(
+                isinstance(node, ast.FunctionDef) and node.name in ("__getitem__", "__iter__") for node in owner.body
+            ):
+                calls = [node for node in ast.walk(owner) if isinstance(node, ast.Call)]
+                if any(module.dotted(call.func).startswith(begin) for call in calls):
+                    return True
+    return False
+
+
+def _streamed_alike(source: Source, datasets: set[str]) -> tuple[Module, ast.Call, str] | None:
+    """The generator with a seed of its own that the __iter__ of a stream makes, whichever worker asks."""
+    for module in source:
+        for owner in ast.walk(module.tree):
+            if not isinstance(owner, ast.ClassDef) or owner.name not in datasets or _tells(owner, set()):
+                continue
+            methods = {node.name: node for node in owner.body if isinstance(node, ast.FunctionDef)}
+            for node in ast.walk(methods["__iter__"]) if "__iter__" in methods else ():
+                if not isinstance(node, ast.Call) or module.dotted(node.func) not in GENERATORS[:-1]:
+                    continue
+                if node.args and all(isinstance(each, ast.Constant) for each in node.args):
+                    return module, node, "and begins its stream anew"
+    return None
+
+
+def _tells(node: ast.AST, own: set[str]) -> bool:
+    """Whether one of these names is read, or torch is asked for what differs by worker."""
+    names = own | {"get_worker_info", "initial_seed"}
+    return any(
+        (isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load) and each.id in names)
+        or (isinstance(each, ast.Attribute) and each.attr in names)
+        for each in ast.walk(node)
+    )
 
 
 def _generator(module: Module, owner: ast.ClassDef) -> tuple[ast.stmt, str] | None:
@@ -113,7 +186,7 @@ def _draws(method: ast.FunctionDef, name: str) -> bool:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A function that seeds the copy of each worker, handed to the loaders."""
-    title = "seed the copy in each worker: worker_init_fn, or draw with torch.rand, which torch seeds by worker"
+    title = "seed each worker by its own number (worker_init_fn, get_worker_info().seed), or draw with torch.rand"
     edits = _seeded(source, *finding.subject) if isinstance(finding.subject, tuple) else []
     return [Remedy(title, "changes-training", tuple(edits))]
 

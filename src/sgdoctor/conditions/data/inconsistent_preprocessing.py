@@ -39,7 +39,7 @@ import numpy as np
 from ...record import Record, Row, Site
 from ...record.record import Column, number, numbers
 from ...source import Edit, Module, Source
-from ...source.flow import Trail
+from ...source.flow import Point, Trail
 from ...source.loading import loader_calls, model_inputs, origin
 from ...source.loss import CONVERSIONS
 from ...source.preparation import computed_alike, transformed_alike
@@ -158,7 +158,8 @@ def _site(source: Source, site: Site | None, trained: Site | None) -> Site | Non
     """Where the inputs of the evaluation become tensors; else where the model is called on them."""
     if site is None:
         return None
-    made = origin(model_inputs(source, site.file, site.line))
+    inputs = model_inputs(source, site.file, site.line)
+    made = _computed(inputs) or origin(inputs)
     if site == trained:  # one line for both: what differs lies behind the second loader
         calls = loader_calls(source)
         data = calls[-1].node.args[:1] if len(calls) > 1 and isinstance(calls[-1].node, ast.Call) else []
@@ -166,8 +167,30 @@ def _site(source: Source, site: Site | None, trained: Site | None) -> Site | Non
     elif trained is not None and made is not None:
         before = origin(model_inputs(source, trained.file, trained.line))
         if before is not None and before.node is made.node:  # the same tensor: what differs is done at the call
-            return site
+            return _branch(inputs) or site
     return site_of(made) if made is not None else site
+
+
+def _computed(trail: list[Point]) -> Point | None:
+    """The arithmetic that a function of the script gives back: `return (x - self.mean) / self.std`."""
+    for point in trail:
+        if isinstance(point.node, ast.BinOp) and isinstance(point.module.parents.get(point.node), ast.Return):
+            return point
+    return None
+
+
+def _branch(trail: list[Point]) -> Site | None:
+    """Where a dataset that serves both asks which of them it is, before it computes what it gives."""
+    for module, node in trail:
+        function = module.enclosing(node, ast.FunctionDef)
+        if not isinstance(node, ast.Name) or not isinstance(function, ast.FunctionDef):
+            continue
+        for test in ast.walk(function):
+            asks = isinstance(test, ast.If) and isinstance(test.test, ast.Attribute)
+            made = [each for each in ast.walk(test) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)]
+            if asks and isinstance(test, ast.If) and any(each.id == node.id for each in made):
+                return site_at(module, test)
+    return None
 
 
 def _fitted_twice(source: Source) -> Answer:
@@ -197,6 +220,8 @@ def _one_kind(first: str, last: str) -> bool:
 
 
 def _is_scaler(module: Module, node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):  # made on the spot: `StandardScaler().fit_transform(x)`
+        return "preprocessing" in module.dotted(node.func)
     text = module.segment(node)
     for found in ast.walk(module.tree):
         if not isinstance(found, ast.Assign) or not isinstance(found.value, ast.Call):

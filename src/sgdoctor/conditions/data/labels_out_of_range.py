@@ -10,7 +10,8 @@ NaN; and `BCEWithLogitsLoss` takes a target of 2 without a word, whose loss has 
 
 ## How it is told apart
 Decided on the target's min, max and dtype at the loss, as fractions of the class dimension, with the share of ignored
-entries; after a crash, on the last batch before it. For a CUDA assert: the same batch replayed on the CPU.
+entries; after a crash, on the last batch before it. In a run that did not crash, on targets of a binary cross-entropy
+outside of 0 to 1 in most batches. For a CUDA assert: the same batch replayed on the CPU.
 - `dtype-mismatch`: ids are in range but of a float or int32 type. `shape-mismatch`: sizes disagree, not values.
 - `wrong-loss-for-task`: the ids are fine, the loss treats them as quantities.
 - `padding-in-loss`: ids are legal, but a padding value is counted (or a real class is ignored).
@@ -42,7 +43,9 @@ import math
 import re
 from typing import NamedTuple
 
-from ...record import Record, Row, Site
+import numpy as np
+
+from ...record import Progress, Record, Row, Site
 from ...record.record import number
 from ...source import Edit, Source
 from ...source.casts import ignored, shifted
@@ -50,7 +53,7 @@ from ...source.criterion import widened
 from ...source.loss import argument, loss_call, maker, trails
 from ...source.output import output_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_of
+from ..questions import loss_site, site_of, standing
 
 MESSAGES = (
     re.compile(r"Target (-?\d+) is out of bounds"),
@@ -58,6 +61,8 @@ MESSAGES = (
     re.compile(r"Class values must be (non-negative|smaller than num_classes)"),
     re.compile(r"multi-target not supported"),
 )
+PROBABILITIES = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
+ROUNDING = 1e-4  # of a soft label computed in half precision
 CLASS_INDEX = ("cross_entropy", "nll_loss", "multi_margin_loss")
 
 
@@ -74,6 +79,11 @@ def in_run(record: Record, source: Source) -> Answer:
     """Class ids are negative, or not smaller than the number of outputs."""
     error = record.exception
     if error is None:
+        beyond = next((each for each in map(_beyond, _all(record)) if each is not None), None)
+        if beyond is not None:
+            entry, low, high = beyond
+            yield _unbounded(record, source, entry, low, high)
+            return
         if not any(call.get("fn") in CLASS_INDEX for call in record.calls.values()):
             yield NotEvaluated("no loss over class ids was seen")
         return
@@ -86,6 +96,40 @@ def in_run(record: Record, source: Source) -> Answer:
     frames = error.get("frames") or []
     crashed = record.site(frames[-1]) if frames else None
     yield Finding(_site(record, source, crashed), (_evidence(call, text),), 0.97, subject=_subject(call, crashed))
+
+
+def _all(record: Record) -> list[Progress]:
+    return [Progress(record, objective) for objective in record.objectives]
+
+
+def _beyond(entry: Progress) -> tuple[Progress, float, float] | None:
+    """Smallest and largest target of a binary cross-entropy where they leave [0, 1], in one sample of two or more.
+
+    Entries that are masked out of an unreduced loss may hold anything.
+    """
+    call = entry.record.calls.get(entry.call) if entry.call is not None else None
+    if entry.fn not in PROBABILITIES or call is None or call.get("reduction") == "none":
+        return None
+    low, high = entry.samples.column("target.min"), entry.samples.column("target.max")
+    outside = (low < -ROUNDING) | (high > 1 + ROUNDING)
+    if len(low) < 6 or outside.mean() < 0.5:
+        return None
+    return entry, float(np.nanmin(low)), float(np.nanmax(high))
+
+
+def _unbounded(record: Record, source: Source, entry: Progress, low: float, high: float) -> Finding:
+    text = (
+        f"the targets of a binary cross-entropy run from {low:.4g} to {high:.4g}; outside of 0 to 1 the loss has no "
+        "lower bound, and torch does not complain"
+    )
+    loss = loss_site(record, entry)
+    outputs = 2 if low >= 1 and high - low == 1 else 0
+    return Finding(
+        _site(record, source, loss),
+        (Evidence(text, "loss_values", high if high > 1 else low, 1.0), Evidence(standing(entry), "objective")),
+        0.97,
+        subject=Subject(loss, int(low), int(high), outputs) if outputs else None,
+    )
 
 
 def _subject(call: Row, crashed: Site | None) -> Subject | None:
@@ -164,7 +208,7 @@ def _wider(source: Source, file: str, line: int, outputs: int) -> tuple[Edit, ..
 CONDITION = Condition(
     "labels-out-of-range",
     "error",
-    needs=("exception", "loss_calls"),
+    needs=("exception", "loss_calls", "loss_values", "objective", "constant_loss"),
     in_run=in_run,
     remedies=remedies,
     structural=True,

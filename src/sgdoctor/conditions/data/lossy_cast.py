@@ -33,6 +33,8 @@ from __future__ import annotations
 
 import ast
 
+import numpy as np
+
 from ...record import Progress, Record
 from ...record.inputs import doors
 from ...source import Edit, Module, Source
@@ -44,6 +46,27 @@ from ..questions import fails, judged, loss_site, site_at, standing
 INTEGER_METHODS = ("long", "int", "short", "byte", "char")
 INTEGERS = ("int", "long", "int64", "int32", "int16", "int8", "uint8", "short", "LongTensor", "IntTensor", "ByteTensor")
 BYTES = ("byte", "uint8", "int8", "char", "ByteTensor")
+REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
+FRACTIONS = {
+    "normal",
+    "randn",
+    "standard_normal",
+    "uniform",
+    "rand",
+    "log",
+    "log1p",
+    "exp",
+    "sqrt",
+    "std",
+    "tanh",
+    "sin",
+}
+# Who rounds, compares, counts or picks wants whole numbers.
+WHOLE = {
+    *("round", "rint", "floor", "ceil", "digitize", "bucketize", "cut", "qcut", "clip", "clamp", "where", "argmax"),
+    *("argsort", "randint", "integers", "choice", "poisson", "binomial", "sign", "bernoulli", "unique"),
+}
+DELIBERATE = ("clip", "clamp", "minimum", "RandomState", "randint", "'round'", "'round_'", "'rint'")
 HALVES = ("half", "float16", "HalfTensor")
 
 
@@ -64,7 +87,12 @@ def in_run(
     if loss is None:
         return
     outputs, targets = trails(source, loss.file, loss.line)
-    said = _target(entry, targets) or _overflow(record, targets, "target") or _overflow(record, outputs, "input")
+    said = (
+        _target(entry, targets)
+        or _rounded(entry, targets, max_range)
+        or _overflow(record, targets, "target")
+        or _overflow(record, outputs, "input")
+    )
     said = said or (_input(record, entry, outputs, max_range) if entry in _failing(record, entry, bad_skill) else None)
     said = said or (_wrapped(outputs) if entry in _failing(record, entry, bad_skill) else None)
     if said is None:
@@ -99,6 +127,27 @@ def _target(entry: Progress, trail: list[Point]) -> Said | None:
     return (*found, f"cuts the fraction: every target that arrives is {mean[0]:.6g}", 0.96)
 
 
+def _rounded(entry: Progress, trail: list[Point], max_range: float) -> Said | None:
+    """Targets of a regression that are a few whole numbers, behind a cast of what is computed in fractions."""
+    whole = entry.samples.column("target.whole")
+    low, high = entry.samples.column("target.min"), entry.samples.column("target.max")
+    if entry.fn not in REGRESSION or len(whole) < 6 or not (whole == 1).all() or not np.isfinite([low, high]).all():
+        return None
+    found = _cast(trail, INTEGERS, INTEGER_METHODS)
+    if found is None or not 0 < high.max() - low.min() <= max_range:
+        return None
+    module, cast = found
+    behind = [index for index, point in enumerate(trail) if cast in ast.walk(point.node)]
+    before = [node for point in trail[behind[-1] :] for node in ast.walk(point.node)]
+    names = {getattr(node, "attr", getattr(node, "id", "")) for node in before}
+    if names & WHOLE or any(isinstance(node, ast.Compare) for node in before):
+        return None
+    if not (names & FRACTIONS or any(isinstance(node, ast.Div) for node in before)):
+        return None
+    text = f"cuts the fraction: the targets that arrive are whole numbers from {low.min():.0f} to {high.max():.0f}"
+    return module, cast, text, 0.85
+
+
 def _input(record: Record, entry: Progress, trail: list[Point], max_range: float) -> Said | None:
     """Inputs that are small whole numbers, or zero, behind a cast to integers."""
     found = _cast(trail, INTEGERS, INTEGER_METHODS)
@@ -109,7 +158,8 @@ def _input(record: Record, entry: Progress, trail: list[Point], max_range: float
     low = min(float(row.get("min") or 0) for row in rows if not isinstance(row.get("min"), str))
     high = max(float(row.get("max") or 0) for row in rows if not isinstance(row.get("max"), str))
     # Ids for an embedding are whole by nature, and no fraction was lost.
-    if high - low > max_range or str(rows[0].get("dtype")).startswith(("int", "uint")):
+    indices = not dead or any(row.get("indices") for row in record.rows("features"))
+    if high - low > max_range or (indices and str(rows[0].get("dtype")).startswith(("int", "uint"))):
         return None
     left = "one value" if dead and all(dead) else f"whole numbers from {low:.0f} to {high:.0f}"
     return (*found, f"cuts the fraction: what reaches the model is {left}", 0.9)
@@ -132,7 +182,8 @@ def _wrapped(trail: list[Point]) -> Said | None:
             isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mult, ast.Add, ast.Sub, ast.LShift))
             for node in ast.walk(operand)
         )
-        if computed and not any(name in text for name in ("clip", "clamp", "minimum", "RandomState", "randint")):
+        # Who rounds, or bounds, before the cast has thought of what eight bits hold.
+        if computed and not any(name in text for name in DELIBERATE):
             return module, cast, "is computed in eight bits: what is below 0 or above 255 wraps around", 0.8
     return None
 

@@ -8,6 +8,8 @@ beautifully, to zero, as one batch is soon memorised; validation stays poor, and
 
 ## How it is told apart
 Decided on fingerprints of the batches, and on how many batches the loader (or how many rows the data) would have had.
+For batches drawn by hand: the targets of all sampled steps have the same moments, and the source shows an index that
+stands still, or a function of the loop that sets its seed in front of each draw.
 - `overfitting`: every sample is seen, again and again; `unshuffled-data`: all are seen, in a bad order.
 - `batch-larger-than-data`: the one batch holds all the data. `constant-feature`: samples are alike within the batch.
 Not this: `next(iter(loader))` of a loader that shuffles, which draws another batch each time; training on the whole
@@ -52,6 +54,7 @@ from ...source.program.values import Call, Const
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import loss_site, site_at, site_of_event
 
+SEEDS = ("manual_seed", "default_rng", "seed", "RandomState", "Random")
 DRAWS = ("randperm", "permutation", "randint", "choice", "sample", "integers", "multinomial")
 
 
@@ -128,7 +131,15 @@ def _same_inputs(record: Record, entry: Progress) -> bool:
 def _by_hand(record: Record, source: Source, entry: Progress) -> Answer:
     """A slice that does not move, or indices drawn before the loop."""
     loss = loss_site(record, entry)
-    if loss is None or not _same_targets(record, entry) or not _same_inputs(record, entry):
+    if loss is None or not _same_targets(record, entry):
+        return
+    again = _drawn_again(source, loss)
+    if again is not None:
+        site, text = again
+        evidence = Evidence(f"the targets of every sampled step have the same moments: {text}", "label_recall")
+        yield Finding(site, (evidence, _seen(entry)), 0.93, subject=text)
+        return
+    if not _same_inputs(record, entry):
         return
     outputs, compared = trails(source, loss.file, loss.line)
     backward = entry.objective.site or loss
@@ -141,6 +152,35 @@ def _by_hand(record: Record, source: Source, entry: Progress) -> Answer:
             evidence = Evidence(f"every sampled step has the same {size[0]} targets and inputs: {text}", "loss_values")
             yield Finding(place, (evidence, _seen(entry)), 0.9, subject=text)
             return
+
+
+def _drawn_again(source: Source, loss: Site) -> tuple[Site, str] | None:
+    """A draw in a function of the loop, in front of which the same function sets its seed: the same at every call."""
+    module = source.module(loss.file)
+    loop = module.loop_at(loss.line) if module is not None else None
+    # Data drawn once, before the loop, are the same at each step by right: all of them.
+    called = {
+        module.dotted(node.func).rpartition(".")[2]
+        for node in (ast.walk(loop) if loop is not None else ())
+        if module is not None and isinstance(node, ast.Call)
+    }
+    for point in trails(source, loss.file, loss.line)[1]:
+        function = point.module.enclosing(point.node, ast.FunctionDef)
+        if not isinstance(function, ast.FunctionDef) or function.name not in called:
+            continue
+        calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
+        drawn = [call for call in calls if point.module.dotted(call.func).rpartition(".")[2] in DRAWS]
+        for call in calls:
+            seeds = point.module.dotted(call.func).rpartition(".")[2] in SEEDS and call.args
+            if seeds and any(draw.lineno >= call.lineno for draw in drawn) and _is_fixed(call.args[0]):
+                text = f"`{point.module.segment(call)}` makes each draw behind it the first one again"
+                return site_at(point.module, call), text
+    return None
+
+
+def _is_fixed(seed: ast.expr) -> bool:
+    """A number, or a name for one: a seed that is computed may move."""
+    return isinstance(seed, (ast.Constant, ast.Name, ast.Attribute))
 
 
 def _fixed_index(point: Point, loss: Site) -> tuple[Site, str] | None:

@@ -38,15 +38,17 @@ Never silence it by a reshape that merely fits: check one sample's values before
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from typing import NamedTuple
 
 from ...record import Record, Row, Site
 from ...source import Edit, Source
+from ...source.flow import Trail
 from ...source.shapes import Given, Meeting, fitted_layer, fitted_loss, fitted_recurrent, fitted_view
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import layer_site
+from ..questions import layer_site, site_at
 
 MESSAGES = re.compile(
     r"shapes cannot be multiplied|must match the size of tensor|size mismatch|Expected input batch_size"
@@ -87,6 +89,8 @@ def in_run(record: Record, source: Source) -> Answer:
     site = record.site(frames[-1])
     if layer is not None:
         site = layer_site(record, source, layer) or site
+    elif "hidden" in text:
+        site = _state_site(source, site) or site
     yield Finding(
         site,
         (*evidence, *extra, *_loss(error)),
@@ -94,6 +98,18 @@ def in_run(record: Record, source: Source) -> Answer:
         layer=_name(record, layer),
         subject=_subject(record, error, text),
     )
+
+
+def _state_site(source: Source, crashed: Site | None) -> Site | None:
+    """Where the state is made that a recurrent layer is given beside its input: `self.rnn(x, state)`."""
+    module = source.module(crashed.file) if crashed is not None else None
+    statement = module.statement_at(crashed.line) if module is not None and crashed is not None else None
+    for call in ast.walk(statement) if statement is not None and module is not None else ():
+        if module is not None and isinstance(call, ast.Call) and len(call.args) == 2:
+            trail = Trail(source).of(module, call.args[1])
+            if len(trail) > 1 and isinstance(trail[0].node, ast.Name):
+                return site_at(trail[1].module, trail[1].node)
+    return None
 
 
 def _layer(error: Row) -> tuple[int | None, list[Evidence]]:

@@ -51,9 +51,10 @@ from ...source.loss import maker, trails
 from ...source.pairing import paired
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..doubts import asks, shown, weighed
-from ..questions import judged, loss_site, middle, site_of, steps_of
+from ..questions import function_name, judged, loss_site, middle, site_of, steps_of
 
 SHUFFLES = ("permutation", "randperm", "shuffle", "sample", "listdir", "glob", "iterdir", "scandir", "sorted", "walk")
+PERMUTATIONS = ("permutation", "randperm")
 RANDOM = ("randint", "integers", "choice", "bernoulli", "rand", "random", "randn", "normal")
 
 
@@ -135,12 +136,53 @@ def _site(record: Record, source: Source, entry: Progress) -> Site | None:
     if loss is None:
         return None
     outputs, target = trails(source, loss.file, loss.line)
+    mixed = _mixed_alone(outputs, target)
+    if mixed is not None:
+        return site_of(mixed)
     for trail, names in ((target, RANDOM), (target, SHUFFLES), (outputs, SHUFFLES)):
         found = _call_on(trail, names)
         if found is not None:
             return site_of(found)
     made = maker(target)
     return site_of(made) if made is not None else loss
+
+
+def _mixed_alone(outputs: list[Point], target: list[Point]) -> Point | None:
+    """Where targets are put in a new order of their own: `y[torch.randperm(n)]`, `rng.shuffle(y)`, a function of that.
+
+    A permutation drawn inside the index serves that one array alone.
+    """
+    for point in target:
+        if isinstance(point.node, ast.Subscript):
+            drawn = _call_on([Point(point.module, point.node.slice)], PERMUTATIONS)
+            if drawn is not None:
+                return drawn
+    shared = {id(point.node) for point in outputs}
+    caller: Point | None = None
+    for point in target:
+        if isinstance(point.node, ast.Call) and id(point.node) not in shared:
+            caller = point
+        if isinstance(point.node, ast.Name) and (call := _shuffled_in_place(point)) is not None:
+            home = function_name(point.module, call)
+            if caller is not None and isinstance(caller.node, ast.Call):
+                called = caller.module.dotted(caller.node.func).rpartition(".")[2]
+                return caller if called == home else Point(point.module, call)
+            return Point(point.module, call)
+    return None
+
+
+def _shuffled_in_place(point: Point) -> ast.Call | None:
+    """The call `rng.shuffle(a)` of a name, in the function where the name stands."""
+    module, name = point
+    scope = module.enclosing(name, ast.FunctionDef, ast.Module)
+    for node in ast.walk(scope) if scope is not None else ():
+        if not isinstance(node, ast.Call) or not node.args or not isinstance(module.parents.get(node), ast.Expr):
+            continue
+        given = node.args[0]
+        shuffles = module.dotted(node.func).rpartition(".")[2] == "shuffle"
+        if shuffles and isinstance(given, ast.Name) and isinstance(name, ast.Name) and given.id == name.id:
+            return node
+    return None
 
 
 def _call_on(trail: list[Point], names: tuple[str, ...]) -> Point | None:

@@ -41,6 +41,7 @@ changed outside the model, put `nn.BatchNorm1d(n_features)` in front. Lowering t
 
 from __future__ import annotations
 
+import ast
 from typing import NamedTuple
 
 import numpy as np
@@ -49,6 +50,7 @@ from ...record import Progress, Record, Row, Site
 from ...record.inputs import Door, doors
 from ...source import Source
 from ...source.entrance import Entrance, standardised_entrance
+from ...source.flow import Point
 from ...source.inputs import standardised_inputs
 from ...source.loss import maker, trails
 from ...source.scale import Moments
@@ -142,10 +144,20 @@ def _site(record: Record, source: Source, entry: Progress) -> Site | None:
     if loss is None:
         return None
     outputs, _ = trails(source, loss.file, loss.line)
-    made = maker(outputs)
+    # Bytes are scaled where they become floats, later than they become tensors.
+    floats = [point for point in outputs if _is_float(point)]
+    made = floats[-1] if floats and any(_is_bytes(point) for point in outputs) else maker(outputs)
     if made is not None:
         return site_of(made)
     return loss
+
+
+def _is_float(point: Point) -> bool:
+    return isinstance(point.node, ast.Call) and point.module.dotted(point.node.func) == "?.float"
+
+
+def _is_bytes(point: Point) -> bool:
+    return any(getattr(node, "attr", "") in ("uint8", "byte") for node in ast.walk(point.node))
 
 
 def _entrance(record: Record, entry: Progress, door: Door) -> Entrance | None:

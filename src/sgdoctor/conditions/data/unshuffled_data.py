@@ -41,7 +41,7 @@ from ...record import Progress, Record, Site
 from ...record.feeds import Labels, Loader, entropy, labels, loaders, targets
 from ...source import Source
 from ...source.flow import Point
-from ...source.loading import keyword, loader_call, loader_calls, made_constant
+from ...source.loading import cutting_loops, keyword, loader_call, loader_calls, made_constant
 from ...source.loss import trails
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, loss_site, site_at, site_of
@@ -88,7 +88,8 @@ def in_run(
 
 
 def _sorted_labels(rows: Labels, max_ratio: float, min_batch: float) -> Evidence | None:
-    if len(rows) < 5 or np.median(rows.counts.sum(1)) < min_batch:
+    rows = rows.where(rows.counts.sum(1) >= min_batch)  # a phase of single samples says nothing about order
+    if len(rows) < 5:
         return None
     # The dense start comes from one place of the data: the late half is spread over the epochs.
     within = float(np.mean([entropy(counts) for counts in rows.counts]))
@@ -191,9 +192,8 @@ def _site(source: Source, loss: Site, trained: list[Loader]) -> tuple[Site, Poin
             if len(calls) == 1:
                 return site_of(calls[0]), calls[0]
             return loader.site, None
-    module = source.module(loss.file)
-    loop = module.loop_at(loss.line) if module is not None else None
-    return (site_at(module, loop), None) if module is not None and loop is not None else (loss, None)
+    loops = cutting_loops(source, loss.file, loss.line)
+    return (site_at(*loops[-1]) if loops else loss), None
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

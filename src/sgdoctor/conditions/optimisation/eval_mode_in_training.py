@@ -108,6 +108,10 @@ def _culprit(record: Record, row: Row) -> Row | None:
     whole = [e for e in found.values() if not e.get("training") and not e.get("partial")]
     before = [e for e in whole if int(e.get("first") or 0) <= int(row.get("last") or 0)]
     trained = [e for e in found.values() if e.get("training") and not e.get("partial")]
+    # The script switches layers of this kind themselves: they are frozen on purpose, whatever came before.
+    kind = str(row.get("layer")).replace("_", "")
+    if any(e.get("partial") and not e.get("training") and kind in str(e.get("class")).lower() for e in found.values()):
+        return None
     for entry in before:
         # The same class is put back to train mode after every eval(): then a part of the model was meant.
         back = [

@@ -74,7 +74,7 @@ def in_run(
         if optimizer.steps or not optimizer.parameters:
             continue
         backwards = [o for o in record.objectives if optimizer in optimizers_of(record, o)]
-        count = sum(objective.count for objective in backwards)
+        count = sum(objective.count - _began(objective, optimizer.parameters) for objective in backwards)
         if count < min_backwards or not _still(record, backwards, optimizer.parameters):
             continue
         if any(other.steps and other.parameters & optimizer.parameters for other in record.optimizers):
@@ -94,6 +94,12 @@ def in_run(
             0.97,
             subject=Backward(backward, optimizer.site),
         )
+
+
+def _began(objective: Objective, held: set[int]) -> int:
+    """Backward passes that went before the first which reached these parameters: those of an earlier model."""
+    reached = [row.get("n") for row in objective.graphs if held.intersection(row.get("leaves") or [])]
+    return min((n for n in reached if isinstance(n, int)), default=0)
 
 
 def _still(record: Record, objectives: list[Objective], held: set[int]) -> bool:
