@@ -172,13 +172,13 @@ def _drawn_again(source: Source, loss: Site) -> tuple[Site, str] | None:
         drawn = [call for call in calls if point.module.dotted(call.func).rpartition(".")[2] in DRAWS]
         for call in calls:
             seeds = point.module.dotted(call.func).rpartition(".")[2] in SEEDS and call.args
-            if seeds and any(draw.lineno >= call.lineno for draw in drawn) and _is_fixed(call.args[0]):
+            if seeds and any(draw.lineno >= call.lineno for draw in drawn) and _is_constant(call.args[0]):
                 text = f"`{point.module.segment(call)}` makes each draw behind it the first one again"
                 return site_at(point.module, call), text
     return None
 
 
-def _is_fixed(seed: ast.expr) -> bool:
+def _is_constant(seed: ast.expr) -> bool:
     """A number, or a name for one: a seed that is computed may move."""
     return isinstance(seed, (ast.Constant, ast.Name, ast.Attribute))
 
