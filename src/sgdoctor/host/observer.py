@@ -201,7 +201,7 @@ class Observer(Guard):
             self._alarmed.add(site)
             self.sampler.alarm()
             deep = not self.torch._C._len_torch_dispatch_stack()
-        self.updates.before_backward()
+        self.updates.before_backward(adds=letter == "B")
         self.modes.before_backward()
         self.windows.on_backward(site)
         self.kept.on_backward(site, root)

@@ -131,19 +131,19 @@ def _unpacked(source: Source, module: Module, use: ast.Name) -> tuple[Module, as
     value, index = max(found, key=lambda each: each[0].lineno)
     if isinstance(value, (ast.Tuple, ast.List)) and index < len(value.elts):
         return module, value.elts[index]
-    for other, returned in _returned(source, module, value) if isinstance(value, ast.Call) else ():
-        if isinstance(returned, ast.Tuple) and index < len(returned.elts):
-            return other, returned.elts[index]
+    for other, values in returned(source, module, value) if isinstance(value, ast.Call) else ():
+        if isinstance(values, ast.Tuple) and index < len(values.elts):
+            return other, values.elts[index]
     return None
 
 
 def _own(source: Source, module: Module, call: ast.Call) -> tuple[Module, list[ast.expr]] | None:
     """What a function of the script returns."""
-    found = [(other, value) for other, value in _returned(source, module, call) if not isinstance(value, ast.Tuple)]
+    found = [(other, value) for other, value in returned(source, module, call) if not isinstance(value, ast.Tuple)]
     return (found[0][0], [value for _, value in found]) if found else None
 
 
-def _returned(source: Source, module: Module, call: ast.Call) -> list[tuple[Module, ast.expr]]:
+def returned(source: Source, module: Module, call: ast.Call) -> list[tuple[Module, ast.expr]]:
     """The values that the first function of the script with that name returns."""
     name = module.dotted(call.func).rpartition(".")[2]
     for other in source:
