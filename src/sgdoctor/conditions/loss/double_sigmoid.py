@@ -34,11 +34,13 @@ Or keep the sigmoid and use `BCELoss`, which is the same in exact arithmetic and
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 
 from ...record import Record, Rows
-from ...source import Source
-from ..activations import applied, drop, place_site
+from ...source import Module, Source
+from ..activations import applied, drop, place_site, without_gradient
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 
 WITH_LOGITS = ("binary_cross_entropy_with_logits", "multilabel_soft_margin_loss")
@@ -74,11 +76,23 @@ def in_run(
             continue
         site = record.site(call.get("site"))
         layer = "Softmax" if made[0].startswith("Softmax") else "Sigmoid"
-        place = place_site(applied(source, site, layer, layer.lower(), "expit"))
+        places = applied(source, site, layer, layer.lower(), "expit")
+        place = None if places and _shared(source, *places[0]) else place_site(places)
         yield Finding(place or site, _evidence(str(fn), layer, samples), 0.97, subject=layer)
         return
     if not seen:
         yield NotEvaluated("no binary cross-entropy with gradient was seen")
+
+
+def _shared(source: Source, module: Module, node: ast.Call) -> bool:
+    """Whether it stands in a function that evaluation calls as well, which wants the probabilities."""
+    function = module.enclosing(node, ast.FunctionDef, ast.AsyncFunctionDef)
+    name = function.name if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
+    if name in ("", "forward"):
+        return False
+    uses = [(other, call) for other in source for call in other.calls(f"?.{name}", name)]
+    spared = [without_gradient(other, call) for other, call in uses]
+    return any(spared) and not all(spared)
 
 
 def _evidence(fn: str, layer: str, samples: Rows) -> tuple[Evidence, ...]:

@@ -40,7 +40,7 @@ import ast
 
 from ...record import Record, Row, Site
 from ...source import Edit, Module, Source
-from ...source.flow import Trail
+from ...source.flow import Point, Trail
 from ...source.loss import argument, loss_call
 from ...source.output import output_of
 from ...source.spelling import parts
@@ -122,10 +122,20 @@ def _difference(source: Source, file: str, line: int) -> Site | None:
         return None
     for node in ast.walk(statement):
         if isinstance(node, ast.Attribute) and node.attr == "backward":
-            for point in Trail(source).of(module, node.value):
+            points = Trail(source).of(module, node.value)
+            for point, behind in zip(points, [*points[1:], None]):
                 if any(isinstance(part, ast.BinOp) for part in ast.walk(point.node)):
                     return site_at(point.module, point.node)
+                if behind is not None and _opaque(point, behind):
+                    return site_at(point.module, point.node)
     return site_at(module, statement)
+
+
+def _opaque(point: Point, behind: Point) -> bool:
+    """Whether a trail goes on from a call to its argument, past a loss whose body is not to be seen."""
+    node = point.node
+    given = isinstance(node, ast.Call) and any(behind.node is each for each in node.args)
+    return given and isinstance(node, ast.Call) and not point.module.dotted(node.func).startswith("torch.")
 
 
 def broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:
