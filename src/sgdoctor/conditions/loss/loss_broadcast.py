@@ -51,6 +51,7 @@ ELEMENTWISE = (
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "gaussian_nll_loss", "soft_margin_loss",
 )  # fmt: skip
 Meeting = tuple[Site | None, tuple[int, ...], tuple[int, ...] | None]  # line, outputs, targets
+LAYERS = ("AddmmBackward", "MmBackward", "MvBackward", "BmmBackward", "LinearBackward", "ConvolutionBackward")
 ARITHMETIC = ("SubBackward0", "MulBackward0", "DivBackward0", "AddBackward0", "RsubBackward0")
 
 
@@ -102,6 +103,8 @@ def _meetings(record: Record, first: Site | None) -> tuple[Meeting, ...]:
 def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """(shape of the outputs, shape they were broadcast to) where arithmetic next to the loss squares the batch."""
     for entry in row.get("head") or []:
+        if isinstance(entry, list) and entry and str(entry[0]).startswith(LAYERS):
+            return None  # below the outputs a batch may well be as large as a layer is wide
         if not (isinstance(entry, list) and len(entry) == 3) or entry[0] not in ARITHMETIC:
             continue
         shape, inputs = tuple(entry[1]), entry[2]

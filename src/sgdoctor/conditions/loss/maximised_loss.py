@@ -122,7 +122,8 @@ def _by_hand(source: Source) -> Site | None:
                     return site_at(module, node)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_":
                 signs = [a for a in [*node.args, *(k.value for k in node.keywords)] if isinstance(a, ast.UnaryOp)]
-                if node.args and _plain_gradient(node.args[0]) and not signs:
+                own = node.args and _owns_gradient(node.args[0], _root(node.func.value))
+                if own and _plain_gradient(node.args[0]) and not signs:
                     return site_at(module, node)
     return None
 
@@ -131,6 +132,13 @@ def _plain_gradient(value: ast.expr) -> bool:
     """Whether an expression is a gradient times something, without a minus."""
     minus = any(isinstance(part, (ast.USub, ast.Sub)) for part in ast.walk(value))
     return not minus and any(isinstance(part, ast.Attribute) and part.attr == "grad" for part in ast.walk(value))
+
+
+def _root(node: ast.expr) -> str:
+    """The name that a chain of attributes and calls begins with: a velocity takes the gradient of another."""
+    while isinstance(node, (ast.Attribute, ast.Call, ast.Subscript)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _owns_gradient(value: ast.expr, name: str) -> bool:
