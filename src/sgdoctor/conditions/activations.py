@@ -102,8 +102,9 @@ def _returned(module: Module, call: ast.Call) -> bool:
 def without_gradient(module: Module, node: ast.AST) -> bool:
     """Whether a node stands in a no_grad or inference_mode block or function."""
     outer = module.enclosing(node, ast.With)
-    while outer is not None:
-        if any("no_grad" in module.segment(i) or "inference_mode" in module.segment(i) for i in outer.items):  # type: ignore[attr-defined]
+    while isinstance(outer, ast.With):
+        entered = [module.segment(item.context_expr) for item in outer.items]
+        if any("no_grad" in text or "inference_mode" in text for text in entered):
             return True
         outer = module.enclosing(outer, ast.With)
     function = module.enclosing(node, ast.FunctionDef, ast.AsyncFunctionDef)

@@ -218,7 +218,9 @@ class Observer(Handover):
             self._alarmed.add(site)
             self.sampler.alarm()
             deep = not self.sharded and not self.torch._C._len_torch_dispatch_stack()
-        for probe in (self.updates, self.modes, self.evaluations, self.batches):
+        if self.updates.waiting:
+            self.updates.before_backward(letter == "B")
+        for probe in (self.modes, self.evaluations, self.batches):
             if probe.waiting:
                 probe.before_backward()
         self.windows.log.append((BACKWARD, site, None))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from typing import NamedTuple
 
+from .flow import Trail
 from .module import Module, Source
 
 MAX_TERMS = 40
@@ -131,24 +132,37 @@ def _unpacked(source: Source, module: Module, use: ast.Name) -> tuple[Module, as
     value, index = max(found, key=lambda each: each[0].lineno)
     if isinstance(value, (ast.Tuple, ast.List)) and index < len(value.elts):
         return module, value.elts[index]
-    for other, returned in _returned(source, module, value) if isinstance(value, ast.Call) else ():
-        if isinstance(returned, ast.Tuple) and index < len(returned.elts):
-            return other, returned.elts[index]
+    for other, values in returned(source, module, value) if isinstance(value, ast.Call) else ():
+        if isinstance(values, ast.Tuple) and index < len(values.elts):
+            return other, values.elts[index]
     return None
 
 
 def _own(source: Source, module: Module, call: ast.Call) -> tuple[Module, list[ast.expr]] | None:
     """What a function of the script returns."""
-    found = [(other, value) for other, value in _returned(source, module, call) if not isinstance(value, ast.Tuple)]
+    found = [(other, value) for other, value in returned(source, module, call) if not isinstance(value, ast.Tuple)]
     return (found[0][0], [value for _, value in found]) if found else None
 
 
-def _returned(source: Source, module: Module, call: ast.Call) -> list[tuple[Module, ast.expr]]:
-    """The values that the first function of the script with that name returns."""
+def returned(source: Source, module: Module, call: ast.Call) -> list[tuple[Module, ast.expr]]:
+    """The values that the first function of the script with that name returns, or the forward of its own loss."""
     name = module.dotted(call.func).rpartition(".")[2]
-    for other in source:
-        for node in ast.walk(other.tree):
-            if isinstance(node, ast.FunctionDef) and node.name == name:
-                values = [n.value for n in ast.walk(node) if isinstance(n, ast.Return) and n.value is not None]
-                return [(other, value) for value in values]
-    return []
+    named = ((other, node) for other in source for node in ast.walk(other.tree) if isinstance(node, ast.FunctionDef))
+    found = next((each for each in named if each[1].name == name), None) or _forward(source, module, call)
+    if found is None:
+        return []
+    values = [n.value for n in ast.walk(found[1]) if isinstance(n, ast.Return) and n.value is not None]
+    return [(found[0], value) for value in values]
+
+
+def _forward(source: Source, module: Module, call: ast.Call) -> tuple[Module, ast.FunctionDef] | None:
+    """Of `criterion(output, target)` the method that runs, where `criterion` is made by a class of the script."""
+    for point in Trail(source).of(module, call.func):
+        made = point.module.dotted(point.node.func) if isinstance(point.node, ast.Call) else ""
+        for other in source:
+            for node in ast.walk(other.tree):
+                if made and isinstance(node, ast.ClassDef) and node.name == made.rpartition(".")[2]:
+                    methods = [each for each in node.body if isinstance(each, ast.FunctionDef)]
+                    found = [each for each in methods if each.name in ("forward", "__call__")]
+                    return (other, found[0]) if found else None
+    return None

@@ -138,7 +138,15 @@ def _partial(record: Record, source: Source, min_backwards: int) -> Answer:
         return
     reached = {leaf for objective in record.objectives for leaf in objective.leaves}
     held = {p for optimizer in record.optimizers if optimizer.steps for p in optimizer.parameters}
-    cut_off = sorted(p for p in held - reached if p in record.parameters)
+    # A checkpointed block has a graph of its own, inside the backward, and its gradients come from there.
+    given = {
+        p
+        for optimizer in record.optimizers
+        for row in optimizer.updates
+        for p, gradient in zip(row.get("params") or [], numbers(row.get("grad")))
+        if gradient > 0
+    }
+    cut_off = sorted(p for p in held - reached - given if p in record.parameters)
     if not cut_off or len(cut_off) == len(held):
         return
     place = _cut_in_forward(record, source, cut_off)

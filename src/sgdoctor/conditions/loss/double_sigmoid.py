@@ -34,16 +34,17 @@ Or keep the sigmoid and use `BCELoss`, which is the same in exact arithmetic and
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 import numpy as np
 
 from ...record import Record, Rows
-from ...source import Source
+from ...source import Module, Source
 from ...source.program.kinds import operation, options, picked
 from ...source.program.queries import losses
 from ...source.program.values import Call
-from ..activations import applied, drop, place_site
+from ..activations import applied, drop, place_site, without_gradient
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_of_layer
 
@@ -80,11 +81,23 @@ def in_run(
             continue
         site = record.site(call.get("site"))
         layer = "Softmax" if made[0].startswith("Softmax") else "Sigmoid"
-        place = place_site(applied(source, site, layer, layer.lower(), "expit"))
+        places = applied(source, site, layer, layer.lower(), "expit")
+        place = None if places and _shared(source, *places[0]) else place_site(places)
         yield Finding(place or site, _evidence(str(fn), layer, samples), 0.97, subject=layer)
         return
     if not seen:
         yield NotEvaluated("no binary cross-entropy with gradient was seen")
+
+
+def _shared(source: Source, module: Module, node: ast.Call) -> bool:
+    """Whether it stands in a function that evaluation calls as well, which wants the probabilities."""
+    function = module.enclosing(node, ast.FunctionDef, ast.AsyncFunctionDef)
+    name = function.name if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
+    if name in ("", "forward"):
+        return False
+    uses = [(other, call) for other in source for call in other.calls(f"?.{name}", name)]
+    spared = [without_gradient(other, call) for other, call in uses]
+    return any(spared) and not all(spared)
 
 
 def _evidence(fn: str, layer: str, samples: Rows) -> tuple[Evidence, ...]:

@@ -59,12 +59,13 @@ def in_run(
         yield NotEvaluated("no loss over class ids beside an embedding of as many ids was seen")
         return
     aligned = {row.get("call") for row in rows if _share(row, 1) > max_next}
-    coded = {row.get("call") for row in rows if row.get("narrow")}
-    groups: dict[tuple[object, object, object], Rows] = {}
+    # An encoder's code says nothing of what its decoder is fed with, which is looked up in a table of its own.
+    coded = {(row.get("call"), row.get("param")) for row in rows if row.get("narrow")}
+    groups: dict[tuple[object, ...], Rows] = {}
     for row in rows:
-        groups.setdefault((row.get("call"), row.get("axis"), row.get("start")), Rows()).append(row)
-    for (number, _, _), found in groups.items():
-        if number in aligned or number in coded or len(found) < min_samples:
+        groups.setdefault((row.get("call"), row.get("param"), row.get("axis"), row.get("start")), Rows()).append(row)
+    for (number, table, _, _), found in groups.items():
+        if number in aligned or (number, table) in coded or len(found) < min_samples:
             continue
         fits = [shift for shift in SHIFTS if all(_share(row, shift) >= min_match for row in found)]
         if not fits or 1 in fits:
@@ -115,7 +116,30 @@ def _finding(record: Record, source: Source, site: Site | None, rows: Rows, shif
     if entry is not None:
         what = f"the loss went from {entry.first:.4g} to {entry.last:.4g}"
         evidence.append(Evidence(what, "objective", entry.last, entry.first))
-    return Finding(_shifted(source, site) or site, tuple(evidence), 0.95, subject=(site, shift))
+    place = (_given_twice(source, site) if shift == 0 else None) or _shifted(source, site) or site
+    return Finding(place, tuple(evidence), 0.95, subject=(site, shift))
+
+
+def _given_twice(source: Source, site: Site | None) -> Site | None:
+    """The line that hands the same ids over as inputs and as targets: `return chunk, chunk`."""
+    found = _target(source, site)
+    for point in Trail(source).of(*found) if found is not None else ():
+        parts = [_names(p) for p in point.node.elts if not _cut(p)] if isinstance(point.node, ast.Tuple) else []
+        if len(parts) == 2 and parts[0] & parts[1]:
+            return site_at(point.module, point.node)
+    return None
+
+
+def _cut(node: ast.expr) -> bool:
+    return any(isinstance(part, ast.Subscript) and _slices(part) for part in ast.walk(node))
+
+
+def _names(node: ast.expr) -> set[str]:
+    """Names in an expression that stand for themselves: `self` in `self.ids` does not."""
+    owners = {id(part.value) for part in ast.walk(node) if isinstance(part, ast.Attribute)}
+    called = {id(part.func) for part in ast.walk(node) if isinstance(part, ast.Call)}
+    names = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+    return {name.id for name in names if id(name) not in owners | called}
 
 
 def _shifted(source: Source, site: Site | None) -> Site | None:
@@ -149,7 +173,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     if found is not None and shift == 2:
         edits = _unshifted(found)
     elif found is not None and shift == 0:
-        edits = _next(source, found) or _cut(found)
+        edits = _next(source, found) or _shortened(found)
     return [Remedy(title, "safe", tuple(edits))]
 
 
@@ -183,7 +207,7 @@ def _next(source: Source, found: tuple[Module, ast.Call]) -> list[Edit]:
     return []
 
 
-def _cut(found: tuple[Module, ast.Call]) -> list[Edit]:
+def _shortened(found: tuple[Module, ast.Call]) -> list[Edit]:
     """`criterion(logits.view(-1, n), ids.view(-1))`: the last place of the one and the first of the other cut off."""
     module, call = found
     edits: list[Edit] = []

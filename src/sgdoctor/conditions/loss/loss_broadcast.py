@@ -40,7 +40,7 @@ import ast
 
 from ...record import Record, Row, Site
 from ...source import Edit, Module, Source
-from ...source.flow import Trail
+from ...source.flow import Point, Trail
 from ...source.loss import argument, loss_call
 from ...source.output import output_of
 from ...source.spelling import parts
@@ -51,6 +51,7 @@ ELEMENTWISE = (
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "poisson_nll_loss", "gaussian_nll_loss", "soft_margin_loss",
 )  # fmt: skip
 Meeting = tuple[Site | None, tuple[int, ...], tuple[int, ...] | None]  # line, outputs, targets
+LAYERS = ("AddmmBackward", "MmBackward", "MvBackward", "BmmBackward", "LinearBackward", "ConvolutionBackward")
 ARITHMETIC = ("SubBackward0", "MulBackward0", "DivBackward0", "AddBackward0", "RsubBackward0")
 
 
@@ -102,6 +103,8 @@ def _meetings(record: Record, first: Site | None) -> tuple[Meeting, ...]:
 def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """(shape of the outputs, shape they were broadcast to) where arithmetic next to the loss squares the batch."""
     for entry in row.get("head") or []:
+        if isinstance(entry, list) and entry and str(entry[0]).startswith(LAYERS):
+            return None  # below the outputs a batch may well be as large as a layer is wide
         if not (isinstance(entry, list) and len(entry) == 3) or entry[0] not in ARITHMETIC:
             continue
         shape, inputs = tuple(entry[1]), entry[2]
@@ -122,10 +125,20 @@ def _difference(source: Source, file: str, line: int) -> Site | None:
         return None
     for node in ast.walk(statement):
         if isinstance(node, ast.Attribute) and node.attr == "backward":
-            for point in Trail(source).of(module, node.value):
+            points = Trail(source).of(module, node.value)
+            for point, behind in zip(points, [*points[1:], None]):
                 if any(isinstance(part, ast.BinOp) for part in ast.walk(point.node)):
                     return site_at(point.module, point.node)
+                if behind is not None and _opaque(point, behind):
+                    return site_at(point.module, point.node)
     return site_at(module, statement)
+
+
+def _opaque(point: Point, behind: Point) -> bool:
+    """Whether a trail goes on from a call to its argument, past a loss whose body is not to be seen."""
+    node = point.node
+    given = isinstance(node, ast.Call) and any(behind.node is each for each in node.args)
+    return given and isinstance(node, ast.Call) and not point.module.dotted(node.func).startswith("torch.")
 
 
 def broadcast(one: tuple[int, ...], other: tuple[int, ...]) -> tuple[int, ...] | None:

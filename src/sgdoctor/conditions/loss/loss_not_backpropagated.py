@@ -12,6 +12,7 @@ a part of the sum that the script adds up.
 - `missing-step`: gradients exist and nobody steps. `detached-loss`: backward() is called on a graph that was cut.
 - `misplaced-zero-grad`: gradients exist and are cleared before the step. `frozen-parameters`: parameters refuse them.
 - `constant-loss`: it is backpropagated, and depends on nothing. `lr-too-low`: weights do move, slowly.
+- `unused-parameters`: nothing that the script computes needs them; here a term that is left out does.
 Not this: losses computed for a report, evaluation, evolution strategies, gradients set by hand or by torch.func,
 alternating terms, an auxiliary loss that is only watched.
 
@@ -42,7 +43,7 @@ from ...source.program.kinds import loss_of, settled, within
 from ...source.program.queries import Entry, backward_of, called, clears, entries, escapes, owner_of, stepped
 from ...source.program.training import is_handed_on
 from ...source.program.values import Call, Op
-from ...source.terms import addends, backwarded
+from ...source.terms import addends, backwarded, definitions, returned
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_of_event
 
@@ -68,7 +69,12 @@ def in_run(
     if any(row.get("truncated") or row.get("opaque") for row in record.rows("graph")):
         yield NotEvaluated("the graph could not be seen whole (compiled, or very large)")
         return
-    yield from _another(record, source, min_samples)
+    found = False
+    for answer in _another(record, source, min_samples):
+        found = True
+        yield answer
+    if not found:
+        yield from _part(record, source, min_steps)
 
 
 def _never(record: Record, source: Source, min_steps: int) -> Answer:
@@ -83,12 +89,13 @@ def _never(record: Record, source: Source, min_steps: int) -> Answer:
     if steps and not any(len(entry.updates) for entry in steps):
         return
     site = record.site(record.calls[max(counts, key=lambda i: counts[i])].get("site")) if counts else None
-    site = site or _step_site(record)
+    # backward() is missing in front of the step, where that stands beside the loss.
+    loss, step = site, _step_site(record)
+    if step is not None and (site is None or (step.file, step.function) == (site.file, site.function)):
+        site = step
     many = f"the optimizer stepped {steps[0].steps} times" if steps else "the loss was computed again and again"
     text = f"{many} and backward() was never called: no parameter ever had a gradient"
-    yield Finding(
-        site, (Evidence(text, "objective", 0.0, float(steps[0].steps if steps else 1)),), 0.95, subject="never"
-    )
+    yield Finding(site, (Evidence(text, "objective", 0.0, float(steps[0].steps if steps else 1)),), 0.95, subject=loss)
 
 
 def _step_site(record: Record) -> Site | None:
@@ -165,6 +172,64 @@ def _name_of(source: Source, site: Site) -> str | None:
     return None
 
 
+def _part(record: Record, source: Source, min_steps: int) -> Answer:
+    """A sum written by hand is made, and one of its terms backpropagated: what serves the others gets no gradient."""
+    objective = record.objectives[0]
+    found = backwarded(source, objective.site.file, objective.site.line) if objective.site is not None else None
+    if len(record.objectives) > 1 or objective.count < min_steps or found is None:
+        return
+    rows = {row.get("opt"): row for row in record.rows("idle")}
+    idle = {n for row in rows.values() for n in row.get("params") or [] if n in record.parameters} - objective.leaves
+    whole = _sum_of(source, *found) if idle else None
+    if whole is None:
+        return
+    elements = sum(record.parameters[n].size for n in idle)
+    text = (
+        f"backward() is called on `{found[0].segment(found[1])}`, one term of the sum `{whole[0]}`, which is "
+        f"backpropagated nowhere: {len(idle)} parameters ({elements:,} elements) never get a gradient"
+    )
+    yield Finding(objective.site, (Evidence(text, "graph", float(elements), 0.0),), 0.9, subject=whole[1])
+
+
+def _sum_of(source: Source, module: Module, term: ast.expr) -> tuple[str, str] | None:
+    """(the sum that a term is added up in, what that is called where the term is backpropagated)."""
+    if not isinstance(term, ast.Name):
+        return None
+    function = module.function_at(term.lineno) or module.tree
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Assign):
+            continue
+        target, value = node.targets[0], node.value
+        if isinstance(target, ast.Name) and target.id != term.id and _adds(value, term.id):
+            return module.segment(value), target.id
+        names = [e.id if isinstance(e, ast.Name) else "" for e in target.elts] if isinstance(target, ast.Tuple) else []
+        if term.id not in names or not isinstance(value, ast.Call):
+            continue
+        for other, values in returned(source, module, value):
+            if not isinstance(values, ast.Tuple) or len(values.elts) != len(names):
+                continue
+            part = values.elts[names.index(term.id)]
+            for name, each in zip(names, values.elts):
+                made = _made(other, each)
+                if name and isinstance(part, ast.Name) and _adds(made, part.id):
+                    return other.segment(made), name
+    return None
+
+
+def _made(module: Module, node: ast.expr) -> ast.expr:
+    """The expression that a name was given last before it is used, else the expression itself."""
+    values = [value for value, _ in definitions(module, node)] if isinstance(node, ast.Name) else []
+    return values[0] if len(values) == 1 else node
+
+
+def _adds(value: ast.expr, name: str) -> bool:
+    """Whether an expression is a sum, of this name and of another."""
+    if not isinstance(value, ast.BinOp) or not isinstance(value.op, ast.Add):
+        return False
+    sides = [_names(value.left), _names(value.right)]
+    return any(name in mine and other - {name} for mine, other in (sides, sides[::-1]))
+
+
 def _names(node: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
 
@@ -176,12 +241,19 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     module = source.module(site.file) if site is not None else None
     if module is None or site is None:
         return [Remedy(title, "safe")]
-    if finding.subject == "never":
-        statement = module.statement_at(site.line)
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            return [Remedy(title, "safe", (module.insert_after(statement, f"{statement.targets[0].id}.backward()"),))]
-        return [Remedy(title, "safe")]
+    if not isinstance(finding.subject, str):
+        return [Remedy(title, "safe", tuple(_in_front(source, module, site, finding.subject)))]
     return [Remedy("call backward() on the loss itself", "changes-training", tuple(_whole(source, module, finding)))]
+
+
+def _in_front(source: Source, module: Module, site: Site, loss: object) -> list[Edit]:
+    """backward() of the loss that is computed at `loss`, in front of the step, or behind the loss itself."""
+    name = _name_of(source, loss) if isinstance(loss, Site) else None
+    statement = module.statement_at(site.line)
+    if name is None or statement is None:
+        return []
+    call = f"{name}.backward()"
+    return [module.insert_after(statement, call) if site == loss else module.insert_before(statement, call)]
 
 
 def _whole(source: Source, module: Module, finding: Finding) -> list[Edit]:
@@ -251,5 +323,5 @@ CONDITION = Condition(
     in_source=in_source,
     remedies=remedies,
     structural=True,
-    explains=("uninformative-labels", "missing-step", "lr-too-low", "detached-loss"),
+    explains=("uninformative-labels", "missing-step", "lr-too-low", "detached-loss", "unused-parameters"),
 )

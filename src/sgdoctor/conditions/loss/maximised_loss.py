@@ -9,7 +9,8 @@ and in the end everything overflows.
 
 ## How it is told apart
 Decided on the graph and the values together: every term of the loss is minus a square, minus a distance, minus one of
-torch's losses, or plus a log-probability of given classes; or the step follows the gradient; and the loss as torch
+torch's losses, or plus a log-probability of given classes, plus the log-density of given values (minus a square, less
+a scale), plus an overlap (Dice, Jaccard) with the targets; or the step follows the gradient; and the loss as torch
 computed it rises, or what is minimised goes on falling below zero.
 - `logits-to-probability-loss`: also falls below zero, since what is taken for log-probabilities is none.
 - `lr-too-high`, `exploding-gradients`: the loss rises although every step goes downhill.
@@ -40,8 +41,7 @@ import numpy as np
 from ...record import Progress, Record, Row, Site, progress
 from ...source import Edit, Module, Source
 from ...source.flow import Point
-from ...source.terms import addends, backwarded
-from ...source.training import gradients_in
+from ...source.terms import addends, backwarded, definitions, returned
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import MIN_STEPS, loss_site, optimizers_of, site_at, site_of
 
@@ -52,6 +52,9 @@ FUNCTIONS = (
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "cross_entropy", "binary_cross_entropy",
     "binary_cross_entropy_with_logits", "nll_loss", "multi_margin_loss", "soft_margin_loss", "hinge_embedding_loss",
 )  # fmt: skip
+
+GOOD = {"overlap": "the overlap of outputs and targets", "likelihood": "the log-density of what is given"}
+MAX_HOPS = 8  # names and functions followed back from what is backpropagated
 
 
 def in_run(
@@ -94,6 +97,10 @@ def _direction(record: Record, term: Row) -> int:
         return outer * sign
     if form == "log-probability" and not term.get("weighted"):
         return -outer * sign
+    if form == "overlap" and not term.get("weighted"):
+        return -outer * sign  # a share of the target that is covered is to be large
+    if form == "likelihood" and not term.get("weighted"):
+        return outer * sign
     return 0
 
 
@@ -115,9 +122,8 @@ def _by_hand(source: Source) -> Site | None:
                     return site_at(module, node)
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_":
                 signs = [a for a in [*node.args, *(k.value for k in node.keywords)] if isinstance(a, ast.UnaryOp)]
-                owner = module.segment(node.func.value).removesuffix(".data")
-                own = any(module.segment(part.value).removesuffix(".data") == owner for part in gradients_in(node))
-                if own and node.args and _plain_gradient(node.args[0]) and not signs:  # else into a velocity
+                own = node.args and _owns_gradient(node.args[0], _root(node.func.value))
+                if own and _plain_gradient(node.args[0]) and not signs:
                     return site_at(module, node)
     return None
 
@@ -126,6 +132,13 @@ def _plain_gradient(value: ast.expr) -> bool:
     """Whether an expression is a gradient times something, without a minus."""
     minus = any(isinstance(part, (ast.USub, ast.Sub)) for part in ast.walk(value))
     return not minus and any(isinstance(part, ast.Attribute) and part.attr == "grad" for part in ast.walk(value))
+
+
+def _root(node: ast.expr) -> str:
+    """The name that a chain of attributes and calls begins with: a velocity takes the gradient of another."""
+    while isinstance(node, (ast.Attribute, ast.Call, ast.Subscript)):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
 
 
 def _owns_gradient(value: ast.expr, name: str) -> bool:
@@ -148,19 +161,23 @@ def _moved(entry: Progress, upward: bool, min_fall: float) -> bool:
 
 def _finding(record: Record, source: Source, entry: Progress, terms: list[Row], upward: Site | None) -> Finding:
     objective = entry.objective
-    what = str(entry.fn) if entry.fn else str(terms[0].get("form"))
+    written = str(terms[0].get("form"))
+    what = str(entry.fn) if entry.fn else written
     text = f"what is minimised is minus a loss ({what}): it fell from {entry.first:.4g} to {entry.last:.4g}"
     if upward is not None:
         text = f"the steps follow the gradient: the loss ({what}) rose from {entry.first:.4g} to {entry.last:.4g}"
-    elif terms[0].get("form") == "log-probability" and not entry.fn:
+    elif written == "log-probability" and not entry.fn:
         text = f"the log-probability of the targets is minimised: it fell from {entry.first:.4g} to {entry.last:.4g}"
+    elif written in GOOD and not entry.fn:
+        text = f"{GOOD[written]} is minimised: it fell from {entry.first:.4g} to {entry.last:.4g}"
     evidence = [Evidence(f"{text} in {entry.count} steps", "loss_terms", entry.last, entry.first)]
     samples = entry.samples.column("value")
     known = samples[np.isfinite(samples)]
     if len(known) > 1 and upward is None:
         words = f"the loss itself rose from {known[0]:.4g} to {known[-1]:.4g}"
         evidence.append(Evidence(words, "loss_values", float(known[-1]), float(known[0])))
-    minus = _minus(source, objective.site) if upward is None else None
+    # A density has a minus of its own.
+    minus = _minus(source, objective.site) if upward is None and written not in GOOD else None
     fallback = loss_site(record, entry) if entry.call is not None else _term(source, objective.site)
     fallback = fallback or objective.site
     return Finding(upward or (site_of(minus) if minus else fallback), tuple(evidence), 0.95, subject=minus)
@@ -169,8 +186,26 @@ def _finding(record: Record, source: Source, entry: Progress, terms: list[Row], 
 def _term(source: Source, site: Site | None) -> Site | None:
     """Where the one term of a loss that is written by hand stands."""
     found = backwarded(source, site.file, site.line) if site is not None else None
+    reduced = _reduction(source, *found) if found is not None else None
+    if reduced is not None:
+        return site_at(*reduced)
     terms = addends(source, *found) if found is not None else []
     return site_at(terms[0].module, terms[0].node) if len(terms) == 1 else None
+
+
+def _reduction(source: Source, module: Module, node: ast.expr) -> tuple[Module, ast.expr] | None:
+    """Where what is backpropagated becomes one number: a mean, a sum."""
+    for _ in range(MAX_HOPS):
+        if isinstance(node, ast.Call) and module.dotted(node.func).rpartition(".")[2] in ("mean", "sum"):
+            return module, node
+        if isinstance(node, ast.Call):
+            ways = returned(source, module, node)
+        else:
+            ways = [(module, value) for value, _ in definitions(module, node)] if isinstance(node, ast.Name) else []
+        if len(ways) != 1:
+            return None
+        module, node = ways[0]
+    return None
 
 
 def _minus(source: Source, site: Site | None) -> Point | None:

@@ -37,7 +37,7 @@ import numpy as np
 
 from ...record import Progress, Record, Site, progress
 from ...source import Module, Source
-from ...source.terms import addends, backwarded, definitions
+from ...source.terms import addends, backwarded, definitions, returned
 from ..activations import loss_maker
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import MIN_STEPS, middle, optimizers_of, site_at, standing, steps_of
@@ -66,8 +66,9 @@ def in_run(
             continue
         count, site = summed
         for steps in steps_of(record, entry.objective):
+            # The first step that throws the weights about: those behind it start where no step should have led.
             early = steps.ratios[:8]
-            jump = float(np.nanmax(early)) if np.isfinite(early).any() else float("nan")
+            jump = float(next((ratio for ratio in early if ratio > min_jump), np.nan))
             overshoot = middle(steps.overshoot)
             thrown, swings = jump > min_jump and jump / count < min_jump, overshoot > min_overshoot
             if not (thrown or swings) or not _bad(entry, max_skill):
@@ -155,6 +156,8 @@ def _sum(source: Source, site: Site | None) -> tuple[Module, ast.Call] | None:
                     return module, part
             if isinstance(part, ast.Name):
                 waiting += [(module, value) for value, _ in definitions(module, part)]
+        if isinstance(node, ast.Call):
+            waiting += returned(source, module, node)
         waiting += [(term.module, term.node) for term in addends(source, module, node) if term.module is not module]
     return None
 

@@ -43,11 +43,11 @@ from ...record import Record, Row, Rows, Site
 from ...record.record import numbers
 from ...source import Edit, Module, Source
 from ...source.causal import masked_attention, masked_softmax, padded_left
-from ...source.loss import argument
+from ...source.loss import argument, trails
 from ...source.numbers import literals
 from ...source.spelling import without_entry
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import layer_site, site_at
+from ..questions import layer_site, site_at, site_of
 
 SHIFTS = (-2, -1, 0, 1, 2, 3)  # of host/probes/pairs.py
 JOINED = (
@@ -193,10 +193,13 @@ def _column(
             f"column {column} of the input is the target, up to scale and shift, in all {len(rows)} sampled batches "
             f"(correlation 1.0000; the next column has {np.median(alike[:, 1]):.2f}): the model only has to copy it"
         )
-        site = _features(source, rows[0]) or layer_site(record, source, rows[0].get("param"))
         call = record.calls.get(rows[0].get("call", -1)) or {}
+        loss = record.site(call.get("site"))
+        site = (
+            _selection(source, loss) or _features(source, rows[0]) or layer_site(record, source, rows[0].get("param"))
+        )
         yield Finding(
-            site or record.site(call.get("site")),
+            site or loss,
             (Evidence(text, "copied_columns", float(alike[:, 0].min()), 1.0), *_standing(record, rows)),
             0.9,
             subject=(column, tuple(shape), _name(record, rows[0].get("param"))),
@@ -207,6 +210,39 @@ def _column(
 def _name(record: Record, parameter: object) -> str | None:
     known = record.parameters.get(parameter) if isinstance(parameter, int) else None
     return None if known is None else known.name
+
+
+def _selection(source: Source, loss: Site | None) -> Site | None:
+    """Where the model's input is cut out of a table or a series, or its columns are put together, last."""
+    trail = trails(source, loss.file, loss.line)[0] if loss is not None else []
+    for point in trail:
+        module, node = point
+        if isinstance(module.enclosing(node, ast.For, ast.FunctionDef), ast.For):
+            continue  # a batch is cut out of the samples there
+        if isinstance(node, ast.Call) and (module.dotted(node.func) in JOINED or _drops(node)):
+            return site_of(point)
+        if isinstance(node, ast.Subscript) and (_columns_of(node) or _of_sample(module, node)):
+            return site_of(point)
+    return None
+
+
+def _drops(call: ast.Call) -> bool:
+    """`table.drop(columns=...)`, `numpy.delete(table, i, axis=1)`."""
+    named = any(keyword.arg in ("columns", "axis") for keyword in call.keywords)
+    return named and isinstance(call.func, ast.Attribute) and call.func.attr in ("drop", "delete")
+
+
+def _columns_of(node: ast.Subscript) -> bool:
+    """`table[:, columns]`, `table[["a", "b"]]`."""
+    index = node.slice
+    return isinstance(index, ast.List) or (isinstance(index, ast.Tuple) and isinstance(index.elts[0], ast.Slice))
+
+
+def _of_sample(module: Module, node: ast.Subscript) -> bool:
+    """A window of a series, cut where a dataset hands out one sample."""
+    function = module.enclosing(node, ast.FunctionDef)
+    sample = isinstance(function, ast.FunctionDef) and function.name in ("__getitem__", "__iter__")
+    return sample and isinstance(node.slice, ast.Slice)
 
 
 def _features(source: Source, row: Row) -> Site | None:

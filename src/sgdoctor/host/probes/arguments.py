@@ -11,6 +11,7 @@ MAX_KL = 40  # of the moments of KL divergence's arguments, which training does 
 MAX_ROWS = 5000  # rows of its arguments looked at
 MAX_DEPTH = 14  # operations followed down from a loss or from one of its arguments
 MAX_TERMS = 16
+MIN_DENSITY = 8  # values of a density: those of fewer may each be weighted by one reward
 
 # Operations that keep values as they are: what stands below one of them is what made the value.
 SAME = (
@@ -210,6 +211,8 @@ def _form(node: Any, depth: int = 0) -> dict[str, Any]:
         elif name.startswith(("MulBackward0", "DivBackward0")):
             constant, child = _constant(node)
             if child is None or constant is None or not constant.is_cpu or not constant.numel():
+                if name.startswith("Div") and _overlap(edges):
+                    return {"form": "overlap", "sign": sign, "path": path, "weighted": weighted}
                 return {"form": "product", "sign": 0, "path": path}
             single = constant.numel() == 1
             # One factor a sample may be a reward or a cost; a row of them may be a one-hot row.
@@ -222,12 +225,121 @@ def _form(node: Any, depth: int = 0) -> dict[str, Any]:
             alike = one["form"].startswith("log") and other["form"].startswith("log") and one["sign"] == other["sign"]
             form = "log-probability" if alike else "several"
             return {"form": form, "sign": sign * one["sign"] if alike else 0, "path": path}
+        elif name.startswith(("SubBackward", "AddBackward")) and (way := _likelihood(node)):
+            return {"form": "likelihood", "sign": sign * way, "path": path, "weighted": weighted}
         elif not name.startswith((*SAME, *REDUCED)):
             return {"form": name, "sign": sign, "path": path, "weighted": weighted}
         if len(ways) != 1:
             return {"form": "several", "sign": 0, "path": path}
         node = ways[0]
     return {"form": "", "sign": 0, "path": path}
+
+
+def _overlap(edges: list[Any]) -> bool:
+    """Whether a quotient is an overlap (Dice, Jaccard): outputs where the target is, summed, over a sum of outputs."""
+    over, under = (_plain_sums(edge) for edge in edges)
+    if len(over) != 1 or not under or None in over + under:
+        return False
+    inside, constant = _masked(over[0])
+    if inside is None or constant is None or not constant.is_cpu or float(constant.min()) < 0:
+        return False
+    # Only a sum that the outputs themselves are in makes the quotient a share.
+    return any(inside is node or inside is _masked(node)[0] for node in under)
+
+
+def _plain_sums(node: Any, depth: int = 0) -> list[Any]:
+    """What is summed up in a sum of sums, without constants and factors; None for what is not a sum."""
+    node = _below(node)
+    if node is None:
+        return []
+    name = node.name()
+    edges = [child for child, _ in node.next_functions]
+    ways = [child for child in edges if child is not None]
+    if depth < 6 and name.startswith(("AddBackward", "SubBackward")):
+        return [found for way in ways for found in _plain_sums(way, depth + 1)]
+    if name.startswith(("MulBackward0", "DivBackward0", "ClampBackward", "ClampMinBackward")) and len(ways) == 1:
+        constant = None if name.startswith("Clamp") else _constant(node)[0]
+        if constant is None or constant.numel() == 1:
+            return _plain_sums(ways[0], depth + 1)
+    return [_below(ways[0])] if name.startswith(REDUCED) and ways else [None]
+
+
+def _masked(node: Any) -> tuple[Any, Any]:
+    """(the outputs in a product with a constant of their own size, that constant), else (the node, None)."""
+    if node is not None and node.name().startswith("MulBackward0"):
+        constant, child = _constant(node)
+        if child is not None and constant is not None and constant.numel() > 1:
+            return _below(child), constant
+    return node, None
+
+
+def _likelihood(node: Any) -> int:
+    """-1 for minus a square less something, as a Gaussian log-density is written: 0 where it is nothing of the kind.
+
+    The square is of the distance to a constant, which is what is given, and what is taken away is no square itself.
+    """
+    edges = [child for child, _ in node.next_functions]
+    for _ in range(2):  # constants of the density
+        if len(edges) == 2 and edges[1] is None and edges[0].name().startswith("SubBackward"):
+            node = edges[0]
+            edges = [child for child, _ in node.next_functions]
+    if not node.name().startswith("SubBackward") or len(edges) != 2 or None in edges or _size(node) < MIN_DENSITY:
+        return 0
+    if _residual(edges[1], 0)[0]:
+        return 0
+    found, sign = _residual(edges[0], 0)
+    return -1 if found and sign < 0 else 0
+
+
+def _residual(node: Any, depth: int) -> tuple[bool, int]:
+    """(whether it is a square of a distance to something given, perhaps over a scale and less a scale; its sign)."""
+    sign = 1
+    for _ in range(MAX_DEPTH):
+        node = _below(node)
+        if node is None:
+            return False, 0
+        name = node.name()
+        edges = [child for child, _ in node.next_functions]
+        ways = [child for child in edges if child is not None]
+        if name.startswith("PowBackward") and getattr(node, "_saved_exponent", 0) == 2:
+            return _distance(ways[0] if ways else None), sign
+        if name.startswith("MulBackward0") and len(ways) == 2 and ways[0] is ways[1]:
+            return _distance(ways[0]), sign
+        if name.startswith("NegBackward"):
+            sign = -sign
+        elif name.startswith(("MulBackward0", "DivBackward0")) and len(ways) == 1:
+            constant = _constant(node)[0]
+            if constant is None or constant.numel() != 1 or not constant.is_cpu:
+                return False, 0
+            sign = sign if float(constant) > 0 else -sign
+        elif name.startswith("SubBackward") and len(ways) == 2 and depth < 2:  # less a scale's logarithm
+            found, inner = _residual(ways[0], depth + 1)
+            return found, sign * inner
+        elif not name.startswith("DivBackward0") and not (
+            name.startswith(("AddBackward", "SubBackward")) and len(ways) == 1 and edges[0] is not None
+        ):
+            return False, 0
+        if not ways:
+            return False, 0
+        node = ways[0]
+    return False, 0
+
+
+def _distance(node: Any) -> bool:
+    """`target - output`, perhaps over a scale."""
+    node = _below(node)
+    if node is not None and node.name().startswith("DivBackward0"):
+        node = _below(node.next_functions[0][0])
+    if node is None or not node.name().startswith(("SubBackward0", "RsubBackward")):
+        return False
+    return any(child is None for child, _ in node.next_functions)
+
+
+def _size(node: Any) -> int:
+    size = 1
+    for each in node_shape(node):
+        size *= each
+    return size
 
 
 def _distributions(torch: Any, output: Any, target: Any) -> dict[str, Any] | None:

@@ -155,10 +155,7 @@ class Batches:
         width = flat.shape[1]
         weights = self._weights.get(width)
         if weights is None:
-            # Mixed as in splitmix64: under weights that are a polynomial of the place, rows of zeros and ones collide.
-            mixed = torch.arange(1, width + 1, dtype=torch.int64, device="cpu") * -7046029254386353131
-            mixed = (mixed ^ (mixed >> 30)) * -4658895280553007687
-            weights = self._weights[width] = mixed ^ (mixed >> 27)
+            weights = self._weights[width] = _scrambled(torch.arange(1, width + 1, dtype=torch.int64, device="cpu"))
         return (flat.long() * weights).sum(1).tolist()
 
     def first_passes(self) -> list[tuple[int, set[int], int, int]]:
@@ -331,6 +328,14 @@ class Batches:
                     shared = len(one.rows & other.rows)
                     row = {"k": "overlap", "trained": one.number, "held": other.number, "shared": shared}
                     self._observer.write({**row, "rows": len(one.rows), "of": len(other.rows)})
+
+
+def _scrambled(counting: Any) -> Any:
+    """splitmix64 of each number. Weights with a rule in them let rows of small whole numbers meet in one sum."""
+    mixed = counting * -7046029254386353131
+    mixed = (mixed ^ (mixed >> 30)) * -4658895280553007687
+    mixed = (mixed ^ (mixed >> 27)) * -7723592293110705685
+    return mixed ^ (mixed >> 31)
 
 
 def _tensors(batch: Any, kind: Any) -> list[Any]:

@@ -173,10 +173,14 @@ class Updates:
             state.cleared_at = self._observer.backwards
             state.clear_site = site
 
-    def before_backward(self) -> None:
-        """A backward begins: is the gradient that was already stepped with still there?"""
+    def before_backward(self, adds: bool = True) -> None:
+        """A backward begins: is the gradient that was already stepped with still there?
+
+        `adds`: what it gives is added to what is there. autograd.grad only hands its gradients over, and a script that
+        puts them in place of the old ones has nothing to clear.
+        """
         thread = get_ident()
-        for state in list(self._states.values()):
+        for state in list(self._states.values()) if adds else ():
             if not state.dirty or state.thread != thread:
                 continue
             leaves = state.leaves()
