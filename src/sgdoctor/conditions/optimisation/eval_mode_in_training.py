@@ -43,8 +43,9 @@ from __future__ import annotations
 
 from ...record import Record, Row, Site
 from ...source import Source
-from ...source.modes import trained
+from ...source.modes import trained, uncalled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..questions import site_at
 from .train_mode_in_eval import LAYERS, latest
 
 
@@ -90,8 +91,32 @@ def in_run(
             evidence.append(
                 Evidence(f"eval() was called at {where.file}:{where.line} {after}".rstrip(), "mode_switches")
             )
-        yield Finding(where or record.site(site), tuple(evidence), 0.93, subject=record.site(site))
+        place = _place(record, source, row, switch)
+        yield Finding(place or where, tuple(evidence), 0.93, subject=(record.site(site), where))
         return
+
+
+def _place(record: Record, source: Source, row: Row, switch: Row) -> Site | None:
+    """Where the change belongs; eval() itself only where no evaluation comes back to it.
+
+    An evaluation is right to call eval(): then it is the train() that is not called, or came once and too early, or is
+    missing at the loop over batches.
+    """
+    if int(switch.get("last") or 0) <= int(row.get("first") or 0):
+        return record.site(switch.get("site"))
+    for module, statement in uncalled(source):
+        return site_at(module, statement)
+    early = [
+        record.site(entry.get("site"))
+        for entry in record.rows("switch", training=True)
+        if not entry.get("partial") and int(entry.get("last") or 0) <= int(row.get("first") or 0)
+    ]
+    if early and early[0] is not None:
+        return early[0]
+    forward = record.site(row.get("site"))
+    module = source.module(forward.file) if forward is not None else None
+    loop = module.loop_at(forward.line) if module is not None and forward is not None else None
+    return site_at(module, loop) if module is not None and loop is not None else forward
 
 
 def _culprit(record: Record, row: Row) -> Row | None:
@@ -122,10 +147,17 @@ def _last_train(record: Record) -> int:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """model.train() in front of the loop over batches."""
     title = "call model.train() at the start of every training epoch"
-    forward, switch = finding.subject, finding.site
+    forward, switch = finding.subject if isinstance(finding.subject, tuple) else (None, None)
+    named = [
+        module.replace(statement.value, module.segment(statement.value) + "()")
+        for module, statement in uncalled(source)
+        if finding.site == site_at(module, statement)
+    ]
+    if named:
+        return [Remedy("train is named there, not called: train()", "safe", tuple(named))]
     if not isinstance(forward, Site):
         return [Remedy(title, "safe")]
-    evaluations = [(switch.file, switch.line)] if switch is not None else []
+    evaluations = [(switch.file, switch.line)] if isinstance(switch, Site) else []
     return [Remedy(title, "safe", tuple(trained(source, (forward.file, forward.line), evaluations)))]
 
 
@@ -135,4 +167,5 @@ CONDITION = Condition(
     needs=("modes", "mode_switches"),
     in_run=in_run,
     remedies=remedies,
+    explains=("overfitting", "no-regularisation", "vanishing-gradients", "exploding-gradients", "lr-too-low"),
 )
