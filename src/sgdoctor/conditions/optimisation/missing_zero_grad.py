@@ -74,6 +74,8 @@ def in_run(
         backward = next(
             (o.site for o in record.objectives if optimizer is None or optimizer in optimizers_of(record, o)), None
         )
+        if backward is None and optimizer is not None and any(o.leaves for o in record.objectives):
+            continue  # no backward reaches what it holds (master weights): the script sets those gradients anew
         known = norms[np.isfinite(norms)]
         grown = f" (its norm went from {known[0]:.3g} to {known[-1]:.3g})" if len(known) else ""
         yield Finding(
