@@ -145,6 +145,7 @@ SURROUNDINGS: dict[str, dict[str, Any]] = {
         "live": Number,
     },
     "saving": {"site": Index | None, "step": Count, "taken_site": Index | None, "taken_step": Count, "aliased": Number},
+    "holding": {"site": Index | None, "step": Count, "taken_step": Count, "count": Count, "aliased": Number},
     "kept": {"site": Index | None, "n": Count, "marked": Count, "kept": Count, "age": Count},
     "evaluation": {
         "site": Index | None,

@@ -8,6 +8,7 @@ from typing import Any
 MAX_TAKEN = 32  # state dicts followed at once: the script keeps few, and drops the others at once
 MAX_ROWS = 200
 MAX_COMPARED = 64  # tensors compared in one load
+MANY = 2  # earlier dicts of one line that are alive when the next is taken: one is only about to be replaced
 DEPTH = 2  # how deep a state dict may lie in what is saved: {"model": {...}}
 
 
@@ -24,7 +25,10 @@ class Taken:
 
 
 class Checkpoints:
-    """Rows `loading` (a load_state_dict) and `saving` (a state dict written after the model has moved on)."""
+    """Rows `loading` (a load_state_dict), `saving` (a state dict written after the model has moved on).
+
+    And `holding`: state dicts of several moments, taken at one line, that are held at once.
+    """
 
     SIGNALS = ("checkpoints",)
 
@@ -40,6 +44,13 @@ class Checkpoints:
             return
         self._taken = [taken for taken in self._taken if taken.reference() is not None][-MAX_TAKEN:]
         self._taken.append(Taken(state, module, site, self._observer.steps))
+        earlier = [t for t in self._taken if t.site == site and t.step < self._observer.steps and t.module() is module]
+        if len({taken.step for taken in earlier}) >= MANY and self._rows < MAX_ROWS:
+            self._rows += 1
+            oldest = earlier[0].reference()
+            row = {"k": "holding", "site": site, "step": self._observer.steps, "taken_step": earlier[0].step}
+            aliased = 0.0 if oldest is None else self._aliased(module, oldest)
+            self._observer.write({**row, "count": len(earlier) + 1, "aliased": aliased})
 
     def _known(self, state: Any) -> Taken | None:
         return next((taken for taken in self._taken if taken.reference() is state), None)
