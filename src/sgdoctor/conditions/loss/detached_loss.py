@@ -130,7 +130,10 @@ def _partial(record: Record, source: Source, min_backwards: int) -> Answer:
         return
     reached = {leaf for objective in record.objectives for leaf in objective.leaves}
     held = {p for optimizer in record.optimizers if optimizer.steps for p in optimizer.parameters}
-    cut_off = sorted(p for p in held - reached if p in record.parameters)
+    # A re-entrant checkpoint hides a graph of its own: what it reaches gets a gradient all the same.
+    idle = [set(row.get("params") or []) for row in {row.get("opt"): row for row in record.rows("idle")}.values()]
+    without = set().union(*idle) if idle else held
+    cut_off = sorted(p for p in (held - reached) & without if p in record.parameters)
     if not cut_off or len(cut_off) == len(held):
         return
     place = _cut_in_forward(record, source, cut_off)
