@@ -52,7 +52,10 @@ def in_run(
         yield NotEvaluated("no optimizer was seen")
         return
     reached = {leaf for objective in record.objectives for leaf in objective.leaves}
-    known = [[record.parameters[n] for n in sorted(o.parameters & reached & set(record.parameters))] for o in record.optimizers]
+    known = [
+        [record.parameters[n] for n in sorted(o.parameters & reached & set(record.parameters))]
+        for o in record.optimizers
+    ]
     for module, statement, left, right in _ties(source):
         for held in known:  # of one optimizer: two models in a run have the same names
             wide = [p for p in held if len(p.shape) >= min_dimensions]

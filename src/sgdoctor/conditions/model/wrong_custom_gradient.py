@@ -108,9 +108,10 @@ def _wrong_line(backward: Function, wrong: set[int]) -> int | None:
         return None
     made: dict[str, ast.Assign] = {}
     for node in ast.walk(backward):
-        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
-            if "saved_tensors" not in ast.unparse(node.value):
-                made[node.targets[0].id] = node
+        if not isinstance(node, ast.Assign) or "saved_tensors" in ast.unparse(node.value):
+            continue
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            made[node.targets[0].id] = node
     named = [_local(each, made) for each in given]
     if len(wrong) == 1:
         only = given[min(wrong)]

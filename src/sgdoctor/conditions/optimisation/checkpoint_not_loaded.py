@@ -9,8 +9,8 @@ names the model has, and keeps none. The result of the call says it all, and is 
 
 ## How it is told apart
 Decided on the result of the load: most of the model's parameters were missing from the state dict **and** most of the
-dict's entries were unknown to the model. Or, where the script itself drops what does not fit: entries of the file were left
-out that have the shapes of those that are missing.
+dict's entries were unknown to the model. Or, where the script itself drops what does not fit: entries of the file were
+left out that have the shapes of those that are missing.
 - `aliased-state`: every name fits, and the content is the model's own.
 - `resumed-without-optimizer`: the weights arrive, the optimizer's state does not.
 - `ineffective-freeze`, `frozen-parameters`: a body that is fixed at random after such a load makes it worse.

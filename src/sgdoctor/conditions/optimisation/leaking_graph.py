@@ -112,7 +112,9 @@ def _keeps(source: Source, called: str, index: int) -> bool:
                 continue
             taken = [each.arg for each in function.args.args]
             taken = taken[1:] if isinstance(module.parents.get(function), ast.ClassDef) else taken
-            if taken[index : index + 1] and any(isinstance(n, ast.Name) and n.id == taken[index] for n in ast.walk(value)):
+            if taken[index : index + 1] and any(
+                isinstance(n, ast.Name) and n.id == taken[index] for n in ast.walk(value)
+            ):
                 return True
     return False
 

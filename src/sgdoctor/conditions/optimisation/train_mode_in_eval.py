@@ -107,7 +107,11 @@ def latest(record: Record) -> list[Row]:
 
 def _deaf(record: Record, source: Source) -> Site | None:
     """The first dropout that ignores the mode, where all that dropped without gradient are of that kind."""
-    calls = {(module.file, line) for module, call in deaf_dropouts(source) for line in range(call.lineno, (call.end_lineno or call.lineno) + 1)}
+    calls = {
+        (module.file, line)
+        for module, call in deaf_dropouts(source)
+        for line in range(call.lineno, (call.end_lineno or call.lineno) + 1)
+    }
     ran = [record.site(row.get("site")) for row in record.rows("dropout", active=True, graded=False)]
     found = [site for site in ran if site is not None and (site.file, site.line) in calls]
     return min(found) if found and len(found) == len(ran) else None

@@ -267,7 +267,9 @@ def _last(record: Record, module: Module) -> Finding | None:
     for index, times in passes.items():
         site = record.site(index)
         calls = {n for n, call in record.calls.items() if call.get("site") == index and not call.get("grad")}
-        seen = max((row.get("n", 0) + 1 for row in record.rows("loss", grad=False) if row.get("call") in calls), default=0)
+        seen = max(
+            (row.get("n", 0) + 1 for row in record.rows("loss", grad=False) if row.get("call") in calls), default=0
+        )
         if site is None or site.file != module.file or seen < 2 * times:
             continue
         statement, loop = module.statement_at(site.line), module.loop_at(site.line)
