@@ -76,7 +76,7 @@ def in_run(
             for r in rows
             if r.get("site") == site and r.get("active") and r.get("first", 0) >= row.get("first", 0)
         )
-        if share < min_share or others > 0.1 * row["count"]:
+        if share < min_share or others > 0.1 * row["count"] or _switched_alone(record, row):
             continue
         switch = _culprit(record, row)
         if switch is None:
@@ -117,6 +117,17 @@ def _place(record: Record, source: Source, row: Row, switch: Row) -> Site | None
     module = source.module(forward.file) if forward is not None else None
     loop = module.loop_at(forward.line) if module is not None and forward is not None else None
     return site_at(module, loop) if module is not None and loop is not None else forward
+
+
+def _switched_alone(record: Record, row: Row) -> bool:
+    """Whether the script puts layers of this kind into eval mode by themselves: it means to."""
+    kind = str(row.get("layer")).replace("_", "")
+    return any(
+        entry.get("partial")
+        and kind in str(entry.get("class")).lower()
+        and int(entry.get("first") or 0) <= int(row.get("last") or 0)
+        for entry in record.rows("switch", training=False)
+    )
 
 
 def _culprit(record: Record, row: Row) -> Row | None:
