@@ -144,5 +144,5 @@ CONDITION = Condition(
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,
-    explains=("vanishing-gradients", "exploding-gradients", "lr-too-high", "lr-too-low"),
+    explains=("vanishing-gradients", "exploding-gradients", "lr-too-high", "lr-too-low", "nonfinite-loss"),
 )
