@@ -114,9 +114,9 @@ def _place(record: Record, source: Source, row: Row, switch: Row) -> Site | None
     if early and early[0] is not None:
         return early[0]
     forward = record.site(row.get("site"))
-    module = source.module(forward.file) if forward is not None else None
-    loop = module.loop_at(forward.line) if module is not None and forward is not None else None
-    return site_at(module, loop) if module is not None and loop is not None else forward
+    home = source.module(forward.file) if forward is not None else None
+    loop = home.loop_at(forward.line) if home is not None and forward is not None else None
+    return site_at(home, loop) if home is not None and loop is not None else forward
 
 
 def _switched_alone(record: Record, row: Row) -> bool:
