@@ -44,7 +44,7 @@ def conv_unit(c_in, c_out):
 
 def train(model, loader, criterion, optimizer):  # expect: eval-mode-in-training
     total = 0.0
-    for x, label in loader:
+    for x, label in loader:  # expect: eval-mode-in-training
         optimizer.zero_grad()
         output = model(x)  # expect: eval-mode-in-training
         loss = criterion(output, label)

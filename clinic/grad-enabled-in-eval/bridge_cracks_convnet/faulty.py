@@ -32,7 +32,7 @@ def evaluate(net, loader, criterion):  # expect: grad-enabled-in-eval
     net.eval()  # expect: grad-enabled-in-eval
     loss, hits, seen = 0.0, 0, 0
     for image, cracked in loader:
-        logits = net(image)
+        logits = net(image)  # expect: grad-enabled-in-eval
         loss += criterion(logits, cracked).item() * len(image)
         hits += ((logits > 0) == (cracked > 0.5)).sum().item()
         seen += len(image)

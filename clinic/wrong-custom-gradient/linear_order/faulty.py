@@ -18,7 +18,7 @@ class FactorizedMatmul(torch.autograd.Function):
         hidden = inputs @ down
         grad_hidden = grad_output @ up.t()
         grad_inputs = grad_hidden @ down.t()
-        grad_down = inputs.t() @ hidden
+        grad_down = inputs.t() @ hidden  # expect: wrong-custom-gradient
         grad_up = hidden.t() @ grad_output
         return grad_inputs, grad_down, grad_up
 

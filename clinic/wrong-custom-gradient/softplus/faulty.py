@@ -16,7 +16,7 @@ class SoftplusFn(Function):
     def backward(ctx, grad_output):  # expect: wrong-custom-gradient
         (x,) = ctx.saved_tensors
         s = torch.sigmoid(ctx.beta * x)
-        return grad_output * s * (1 - s), None
+        return grad_output * s * (1 - s), None  # expect: wrong-custom-gradient
 
 
 class Softplus(nn.Module):

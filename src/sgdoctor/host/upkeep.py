@@ -99,6 +99,7 @@ def _resumes(patches: Tools, torch: Any) -> None:
 
     def read(frame: Any, args: Any, kwargs: Any, result: Any) -> None:
         observer.resumes.on_read(result, observer.sites.of_frame(frame))
+        observer.checkpoints.on_read(result)
 
     def restored(what: str) -> Any:
         return lambda frame, args, kwargs, result: observer.resumes.on_restored(

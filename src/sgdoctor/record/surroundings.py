@@ -143,8 +143,12 @@ SURROUNDINGS: dict[str, dict[str, Any]] = {
         "taken_step": Count,
         "own": bool,
         "live": Number,
+        "stored": Count,
+        "used": Count,
+        "alike": Count,
     },
     "saving": {"site": Index | None, "step": Count, "taken_site": Index | None, "taken_step": Count, "aliased": Number},
+    "holding": {"site": Index | None, "step": Count, "taken_step": Count, "count": Count, "aliased": Number},
     "kept": {"site": Index | None, "n": Count, "marked": Count, "kept": Count, "age": Count},
     "evaluation": {
         "site": Index | None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from .edits import Edit
 from .module import Function, Module, Source
@@ -58,7 +59,7 @@ def evaluated(source: Source, forward: Place, training: Place | None) -> list[Ed
     if module is None or name is None:
         return fixed
     edits = _late_train(module, forward[1], name)
-    if not edits and not _already(module, forward[1], name):
+    if not edits and not switched_above(module, forward[1], name):
         anchor = _anchor(module, forward[1])
         edits = [module.insert_before(anchor, f"{name}.eval()")] if anchor is not None else []
     if not edits:
@@ -68,7 +69,7 @@ def evaluated(source: Source, forward: Place, training: Place | None) -> list[Ed
     return [*edits, *fixed]
 
 
-def _already(module: Module, line: int, name: str) -> bool:
+def switched_above(module: Module, line: int, name: str) -> bool:
     """Whether eval() of the model stands in the function, above the line."""
     scope = module.function_at(line) or module.tree
     return any(receiver(module, call) == name and call.lineno < line for call in method_calls(module, scope, "eval"))
@@ -76,7 +77,7 @@ def _already(module: Module, line: int, name: str) -> bool:
 
 def _late_train(module: Module, line: int, name: str) -> list[Edit]:
     """A train() between eval() and the evaluation: dropped."""
-    if not _already(module, line, name):
+    if not switched_above(module, line, name):
         return []
     scope = module.function_at(line) or module.tree
     last = max(c.lineno for c in method_calls(module, scope, "eval") if receiver(module, c) == name and c.lineno < line)
@@ -163,6 +164,14 @@ def trained(source: Source, forward: Place, evaluations: list[Place]) -> list[Ed
     return [module.insert_before(loop, text)]
 
 
+def uncalled(source: Source) -> Iterator[tuple[Module, ast.Expr]]:
+    """`model.train` as a statement of its own: the brackets are missing."""
+    for module in source:
+        for statement in module.of_kind(ast.Expr):
+            if isinstance(statement.value, ast.Attribute) and statement.value.attr == "train":
+                yield module, statement
+
+
 def _first_in(function: Function) -> ast.stmt:
     """The first statement of a function behind its docstring."""
     first = function.body[0]
@@ -180,22 +189,30 @@ def _is_within(source: Source, module: Module, loop: ast.AST, place: Place) -> b
     return function is not None and any(module.dotted(c.func).rpartition(".")[2] == function.name for c in calls)
 
 
-def following_dropouts(source: Source) -> list[Edit]:
+def deaf_dropouts(source: Source) -> Iterator[tuple[Module, ast.Call]]:
     """Dropout that ignores the mode: F.dropout(x) without `training`, nn.Dropout(p)(x) made in forward."""
-    edits = []
     for module in source:
         for call in module.calls("torch.nn.functional.dropout", "torch.nn.functional.alpha_dropout"):
             given = len(call.args) > 2 or any(each.arg in ("training", None) for each in call.keywords)
             if not given and _in_method(module, call):
-                edits.append(append_argument(module, call, "training=self.training"))
+                yield module, call
         for made in module.calls("torch.nn.Dropout"):
             outer = module.parents.get(made)
             if isinstance(outer, ast.Call) and outer.func is made and len(outer.args) == 1 and _in_method(module, made):
-                rate = [
-                    module.segment(part) for part in [*made.args[:1], *(k.value for k in made.keywords if k.arg == "p")]
-                ]
-                parts = [module.segment(outer.args[0]), *rate[:1], "training=self.training"]
-                edits.append(module.replace(outer, f"{reach(module, 'functional')}.dropout({', '.join(parts)})"))
+                yield module, outer
+
+
+def following_dropouts(source: Source) -> list[Edit]:
+    """Dropout that ignores the mode, made to follow it."""
+    edits = []
+    for module, call in deaf_dropouts(source):
+        made = call.func
+        if not isinstance(made, ast.Call):
+            edits.append(append_argument(module, call, "training=self.training"))
+            continue
+        rate = [module.segment(part) for part in [*made.args[:1], *(k.value for k in made.keywords if k.arg == "p")]]
+        parts = [module.segment(call.args[0]), *rate[:1], "training=self.training"]
+        edits.append(module.replace(call, f"{reach(module, 'functional')}.dropout({', '.join(parts)})"))
     return edits
 
 

@@ -2,10 +2,11 @@
 
 ## What happens
 `self.decode.weight = self.embed.weight` makes both modules hold one nn.Parameter: one gradient, one update, half the
-size. `nn.Parameter(self.embed.weight.clone())`, `.data.copy_()` and a layer or weight that is replaced afterwards make
-two that begin alike and drift apart. `self.decode.weight.data = self.embed.weight.data` shares memory until the first
-cast, move or load gives each its own. Nothing raises; the model is larger than it was meant to be, rare tokens learn
-one side only, and a checkpoint loaded with either key restores half of what is thought to be one.
+size. `nn.Parameter(self.embed.weight.clone())`, `.data.copy_()`, a layer or weight that is replaced afterwards and a
+`load_state_dict(..., assign=True)` make two that begin alike and drift apart. `self.decode.weight.data =
+self.embed.weight.data` shares memory until the first cast, move or load gives each its own. Nothing raises; the model
+is larger than it was meant to be, rare tokens learn one side only, and a checkpoint loaded with either key restores
+half of what is thought to be one.
 
 ## How it is told apart
 Decided on the sets of the optimizer: the source sets the weight of one layer from that of another, and the run holds
@@ -50,27 +51,66 @@ def in_run(
     if not record.optimizers or not record.parameters:
         yield NotEvaluated("no optimizer was seen")
         return
-    held = [
-        record.parameters[n]
-        for n in sorted({n for optimizer in record.optimizers for n in optimizer.parameters})
-        if n in record.parameters and len(record.parameters[n].shape) >= min_dimensions
-    ]
     reached = {leaf for objective in record.objectives for leaf in objective.leaves}
+    known = [
+        [record.parameters[n] for n in sorted(o.parameters & reached & set(record.parameters))]
+        for o in record.optimizers
+    ]
     for module, statement, left, right in _ties(source):
-        first, second = _named(held, left), _named(held, right)
-        if first is None or second is None or first.number == second.number:
-            continue
-        if first.shape != second.shape or first.module == second.module:
-            continue
-        if not {first.number, second.number} <= reached:
-            continue
-        text = (
-            f"{first.name} is set from {second.name}, but the run trains two parameters of shape {list(first.shape)}, "
-            "each with a gradient and a change of its own"
-        )
-        evidence = Evidence(text, "parameters", 2.0, 1.0)
-        yield Finding(site_at(module, statement), (evidence,), 0.9, layer=first.layer, subject=(left, right))
-        return
+        for held in known:  # of one optimizer: two models in a run have the same names
+            wide = [p for p in held if len(p.shape) >= min_dimensions]
+            first, second = _named(wide, left), _named(wide, right)
+            if first is None or second is None or first.number == second.number:
+                continue
+            if first.shape != second.shape or first.module == second.module:
+                continue
+            breaks = _breaks(source, statement, left, right) if _is_tie(statement) else None
+            text = (
+                f"{first.name} is set from {second.name}, but the run trains two parameters of shape "
+                f"{list(first.shape)}, each with a gradient and a change of its own"
+            )
+            text += "; one of them is put in anew here" if breaks is not None else ""
+            evidence = Evidence(text, "parameters", 2.0, 1.0)
+            site = site_at(*(breaks or (module, statement)))
+            subject = (left, right, breaks is not None)
+            yield Finding(site, (evidence,), 0.9, layer=first.layer, subject=subject)
+            return
+
+
+def _is_tie(statement: ast.stmt) -> bool:
+    """Whether the Parameter itself is assigned: a tie that holds until something replaces it."""
+    value = getattr(statement, "value", None)
+    return isinstance(value, ast.Attribute) and value.attr != "data" and not _of_data(statement)
+
+
+def _of_data(statement: ast.stmt) -> bool:
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return any(isinstance(target, ast.Attribute) and target.attr == "data" for target in targets)
+
+
+def _breaks(
+    source: Source, tie: ast.stmt, left: ast.Attribute, right: ast.Attribute
+) -> tuple[Module, ast.stmt | ast.expr] | None:
+    """What replaces a tied layer or weight behind the tie: another layer, a new Parameter, a load that assigns."""
+    owners = {node.value.attr for node in (left, right) if isinstance(node.value, ast.Attribute)}
+    anew: list[tuple[Module, ast.stmt | ast.expr]] = []
+    for module in source:
+        here = module.parents.get(tie) is not None
+        for target, value, statement in assignments(module):
+            if statement is tie or not isinstance(target, ast.Attribute):
+                continue
+            same = here and module.function_at(statement.lineno) is module.function_at(tie.lineno)
+            function = module.function_at(statement.lineno)
+            builds = function is not None and function.name == "__init__"
+            if target.attr in owners and (statement.lineno > tie.lineno if same else not builds):
+                return module, statement
+            made = isinstance(value, ast.Call) and module.dotted(value.func) == "torch.nn.Parameter"
+            if made and target.attr in (left.attr, right.attr) and not same:
+                anew.append((module, statement))
+        for call in module.calls("?.load_state_dict"):
+            if any(k.arg == "assign" and getattr(k.value, "value", None) is True for k in call.keywords):
+                anew.append((module, call))
+    return anew[0] if anew else None
 
 
 def _ties(source: Source) -> Iterator[tuple[Module, ast.stmt, ast.Attribute, ast.Attribute]]:
@@ -78,6 +118,8 @@ def _ties(source: Source) -> Iterator[tuple[Module, ast.stmt, ast.Attribute, ast
     for module in source:
         for target, value, statement in assignments(module):
             left, right = _weight(target), _weight(_inside(module, value))
+            if left is None and right is not None and isinstance(target, ast.Attribute) and right is value:
+                left = target  # self.tied = self.encoder.weight
             if left is not None and right is not None and ast.dump(left.value) != ast.dump(right.value):
                 yield module, statement, left, right
         for call in module.calls(*(f"?.{name}" for name in COPIES)):
@@ -124,8 +166,8 @@ def _inside(module: Module, node: ast.expr) -> ast.expr:
 def _named(held: list[Parameter], weight: ast.Attribute) -> Parameter | None:
     """The parameter of the layer with this attribute."""
     owner = weight.value
-    name = owner.attr if isinstance(owner, ast.Attribute) else ""
-    found = [p for p in held if p.name == f"{name}.weight" or p.name.endswith(f".{name}.weight")]
+    name = f"{owner.attr}.weight" if weight.attr == "weight" and isinstance(owner, ast.Attribute) else weight.attr
+    found = [p for p in held if p.name == name or p.name.endswith(f".{name}")]
     return found[0] if len(found) == 1 else None
 
 
@@ -136,7 +178,13 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     statement = module.statement_at(finding.site.line) if module is not None and finding.site is not None else None
     if module is None or statement is None or not isinstance(finding.subject, tuple):
         return [Remedy(title, "changes-training")]
-    left, right = finding.subject
+    left, right, broken = finding.subject
+    if broken:
+        text = f"{module.segment(left)} = {module.segment(right)}"
+        methods = [module.enclosing(node, ast.ClassDef) for node in (statement, left)]
+        home = methods[0] is not None and methods[0] is methods[1]
+        edits = (module.insert_after(statement, text),) if home else ()
+        return [Remedy("tie the two again, behind what replaces one of them", "changes-training", edits)]
     return [
         Remedy(
             title,

@@ -99,11 +99,12 @@ def _carried(source: Source, file: str | None) -> tuple[Module, ast.Assign, str]
     """(file, statement, name) of `out, state = model(x, state)` in a loop with a backward and no cut of the name."""
     for module in sorted(source, key=lambda each: each.file != file):
         for node in ast.walk(module.tree):
-            if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Call):
+            if not isinstance(node, ast.Assign):
                 continue
+            calls = [part for part in ast.walk(node.value) if isinstance(part, ast.Call)]  # h = a * h + tanh(cell(h))
             stored = {n.id for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Name)}
             stored |= {_attribute(n) for t in node.targets for n in ast.walk(t) if isinstance(n, ast.Attribute)}
-            given = [*node.value.args, *(k.value for k in node.value.keywords)]
+            given = [part for call in calls for part in (*call.args, *(k.value for k in call.keywords))]
             loaded = {n.id for g in given for n in ast.walk(g) if isinstance(n, ast.Name)}
             loaded |= {_attribute(n) for g in given for n in ast.walk(g) if isinstance(n, ast.Attribute)}
             for name in sorted((stored & loaded) - {""}):

@@ -30,10 +30,12 @@ autograd then derives it. Keep a test beside the class:
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 
 from ...record import Record, Site
 from ...source import Source
+from ...source.module import Function
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 
 
@@ -80,7 +82,7 @@ def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome
 
 
 def _backward(source: Source, outcome: Outcome) -> Site | None:
-    """The line of `def backward`: Python counts a function from its decorators."""
+    """The line of backward that gives the wrong derivative, else its `def`, which Python counts from decorators."""
     line = outcome.figure("line")
     if not line > 0:
         return None
@@ -88,7 +90,41 @@ def _backward(source: Source, outcome: Outcome) -> Site | None:
     module = source.module(file)
     statement = module.function_at(int(line)) if module is not None else None
     following = module.function_at(int(line) + 1) if module is not None and statement is None else statement
-    return Site(file, following.lineno if following is not None else int(line), place)
+    if module is None or following is None:
+        return Site(file, int(line), place)
+    inputs = outcome.figures.get("inputs")
+    wrong = {int(each) for each in inputs} if isinstance(inputs, list) else set()
+    return Site(file, _wrong_line(following, wrong) or following.lineno, place)
+
+
+def _wrong_line(backward: Function, wrong: set[int]) -> int | None:
+    """Where the derivatives of these inputs are made: a name that they alone share, the name itself, the return."""
+    returns = [node for node in ast.walk(backward) if isinstance(node, ast.Return) and node.value is not None]
+    if len(returns) != 1 or returns[0].value is None:
+        return None
+    value = returns[0].value
+    given = list(value.elts) if isinstance(value, ast.Tuple) else [value]
+    if not wrong or max(wrong) >= len(given):
+        return None
+    made: dict[str, ast.Assign] = {}
+    for node in ast.walk(backward):
+        if not isinstance(node, ast.Assign) or "saved_tensors" in ast.unparse(node.value):
+            continue
+        if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            made[node.targets[0].id] = node
+    named = [_local(each, made) for each in given]
+    if len(wrong) == 1:
+        only = given[min(wrong)]
+        return made[only.id].lineno if isinstance(only, ast.Name) and only.id in made else returns[0].lineno
+    right = {name for index, names in enumerate(named) if index not in wrong for name in names}
+    shared = set.intersection(*(named[index] for index in wrong)) - right
+    return min((made[name].lineno for name in shared), default=returns[0].lineno)
+
+
+def _local(value: ast.expr, made: dict[str, ast.Assign]) -> set[str]:
+    """Names that a derivative is made of, those inside a name it consists of included."""
+    inside = made[value.id].value if isinstance(value, ast.Name) and value.id in made else value
+    return {node.id for node in ast.walk(inside) if isinstance(node, ast.Name) and node.id in made}
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
@@ -108,5 +144,5 @@ CONDITION = Condition(
     suspects=suspects,
     in_experiment=in_experiment,
     remedies=remedies,
-    explains=("vanishing-gradients", "exploding-gradients", "lr-too-high", "lr-too-low"),
+    explains=("vanishing-gradients", "exploding-gradients", "lr-too-high", "lr-too-low", "nonfinite-loss"),
 )

@@ -9,7 +9,8 @@ one network with two names: synchronising it does nothing, and the targets move 
 
 ## How it is told apart
 Decided on the memory: at the moment of the load (or the save) every tensor of the dict lies where the model's own lies,
-and optimizer steps were taken between taking it and using it.
+and optimizer steps were taken between taking it and using it. Or several dicts of one model, taken at different steps,
+are held at once (a snapshot ensemble).
 - `checkpoint-not-loaded`: the load finds other names; here it finds all of them, with the wrong content.
 - `overfitting`: why the best epoch was to be kept at all. `undetached-target`: another fault of target networks.
 Not this: a dict that is saved or loaded at once; a copy (deepcopy, clone); one live view made at the start and saved
@@ -64,6 +65,13 @@ def in_run(
         if found is not None:
             yield found
             return
+    for row in record.rows("holding")[-1:]:
+        if number(row.get("aliased")) > ALL:
+            text = (
+                f"{row.get('count')} state dicts taken here at different steps are held at once, and all are views of "
+                "the live model: each has the weights of the last step, not of its own"
+            )
+            yield Finding(record.site(row.get("site")), (Evidence(text, "checkpoints", row.get("count"), 1.0),), 0.93)
 
 
 def _loaded(record: Record, row: Row, steps: int, min_steps: int) -> Finding | None:

@@ -9,7 +9,8 @@ names the model has, and keeps none. The result of the call says it all, and is 
 
 ## How it is told apart
 Decided on the result of the load: most of the model's parameters were missing from the state dict **and** most of the
-dict's entries were unknown to the model.
+dict's entries were unknown to the model. Or, where the script itself drops what does not fit: entries of the file were
+left out that have the shapes of those that are missing.
 - `aliased-state`: every name fits, and the content is the model's own.
 - `resumed-without-optimizer`: the weights arrive, the optimizer's state does not.
 - `ineffective-freeze`, `frozen-parameters`: a body that is fixed at random after such a load makes it worse.
@@ -46,6 +47,7 @@ def in_run(
     source: Source,
     *,
     min_share: float = 0.5,  # of the model missing, and of the dict unknown: a new head or a spare part gives less
+    renamed: float = 0.75,  # of what is missing, with the shape of an entry that is left over: no new head, other names
     own_share: float = 0.99,  # of a merged dict that is the model's own memory: nothing was merged into it
 ) -> Answer:
     """Loads of which hardly anything arrived."""
@@ -68,6 +70,15 @@ def in_run(
                 text += f" (wanted {names[0]}, given {names[1]})"
             evidence = (Evidence(text, "checkpoints", 1 - missing / wanted, 1.0),)
             yield Finding(site, evidence, 0.95, subject=_prefix(names))
+            return
+        left, alike = row.get("stored", 0) - row.get("used", 0), row.get("alike", 0)
+        if missing >= min_share * wanted and alike >= max(2, renamed * missing):
+            text = (
+                f"{missing} of {wanted} parameters of {row.get('class')} got nothing, and {left} of the file's "
+                f"{row.get('stored')} entries were left out; {alike} of them have the shape of one that is missing: "
+                "the same layers under other names"
+            )
+            yield Finding(site, (Evidence(text, "checkpoints", 1 - missing / wanted, 1.0),), 0.92)
             return
         if _nothing_merged(row, own_share) and _updates(source, site.file):
             text = (

@@ -45,12 +45,12 @@ from collections.abc import Iterator
 
 from ...record import Record, Row, Site
 from ...source import Source
-from ...source.modes import trained
+from ...source.modes import trained, uncalled
 from ...source.program.modes import modes_of, sent_back
 from ...source.program.modes import trained as steps_of
 from ...source.program.queries import entries
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_of_event
+from ..questions import site_at, site_of_event
 from .train_mode_in_eval import LAYERS, latest
 
 
@@ -81,7 +81,7 @@ def in_run(
             for r in rows
             if r.get("site") == site and r.get("active") and r.get("first", 0) >= row.get("first", 0)
         )
-        if share < min_share or others > 0.1 * row["count"]:
+        if share < min_share or others > 0.1 * row["count"] or _switched_alone(record, row):
             continue
         switch = _culprit(record, row)
         if switch is None:
@@ -96,8 +96,43 @@ def in_run(
             evidence.append(
                 Evidence(f"eval() was called at {where.file}:{where.line} {after}".rstrip(), "mode_switches")
             )
-        yield Finding(where or record.site(site), tuple(evidence), 0.93, subject=record.site(site))
+        place = _place(record, source, row, switch)
+        yield Finding(place or where, tuple(evidence), 0.93, subject=(record.site(site), where))
         return
+
+
+def _place(record: Record, source: Source, row: Row, switch: Row) -> Site | None:
+    """Where the change belongs; eval() itself only where no evaluation comes back to it.
+
+    An evaluation is right to call eval(): then it is the train() that is not called, or came once and too early, or is
+    missing at the loop over batches.
+    """
+    if int(switch.get("last") or 0) <= int(row.get("first") or 0):
+        return record.site(switch.get("site"))
+    for module, statement in uncalled(source):
+        return site_at(module, statement)
+    early = [
+        record.site(entry.get("site"))
+        for entry in record.rows("switch", training=True)
+        if not entry.get("partial") and int(entry.get("last") or 0) <= int(row.get("first") or 0)
+    ]
+    if early and early[0] is not None:
+        return early[0]
+    forward = record.site(row.get("site"))
+    home = source.module(forward.file) if forward is not None else None
+    loop = home.loop_at(forward.line) if home is not None and forward is not None else None
+    return site_at(home, loop) if home is not None and loop is not None else forward
+
+
+def _switched_alone(record: Record, row: Row) -> bool:
+    """Whether the script puts layers of this kind into eval mode by themselves: it means to."""
+    kind = str(row.get("layer")).replace("_", "")
+    return any(
+        entry.get("partial")
+        and kind in str(entry.get("class")).lower()
+        and int(entry.get("first") or 0) <= int(row.get("last") or 0)
+        for entry in record.rows("switch", training=False)
+    )
 
 
 def _culprit(record: Record, row: Row) -> Row | None:
@@ -132,10 +167,17 @@ def _last_train(record: Record) -> int:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """model.train() in front of the loop over batches."""
     title = "call model.train() at the start of every training epoch"
-    forward, switch = finding.subject, finding.site
+    forward, switch = finding.subject if isinstance(finding.subject, tuple) else (None, None)
+    named = [
+        module.replace(statement.value, module.segment(statement.value) + "()")
+        for module, statement in uncalled(source)
+        if finding.site == site_at(module, statement)
+    ]
+    if named:
+        return [Remedy("train is named there, not called: train()", "safe", tuple(named))]
     if not isinstance(forward, Site):
         return [Remedy(title, "safe")]
-    evaluations = [(switch.file, switch.line)] if switch is not None else []
+    evaluations = [(switch.file, switch.line)] if isinstance(switch, Site) else []
     return [Remedy(title, "safe", tuple(trained(source, (forward.file, forward.line), evaluations)))]
 
 
@@ -172,4 +214,5 @@ CONDITION = Condition(
     in_run=in_run,
     in_source=in_source,
     remedies=remedies,
+    explains=("overfitting", "no-regularisation", "vanishing-gradients", "exploding-gradients", "lr-too-low"),
 )

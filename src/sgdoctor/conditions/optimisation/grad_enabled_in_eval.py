@@ -75,11 +75,13 @@ def in_run(
             f"{graded} evaluations began at this eval() with autograd on, nothing in the code that follows switches it "
             "off, and no backward pass used what they recorded"
         )
-        yield Finding(site, (Evidence(text, "evaluations", float(graded), 0.0),), 0.92)
+        place = _idle(source, site) or _forward(source, site) or site
+        yield Finding(place, (Evidence(text, "evaluations", float(graded), 0.0),), 0.92)
         return
     found = _unused_losses(record, min_losses)
     if found is not None:
         site, count = found
+        site = _idle(source, site) or site
         text = (
             f"in {count} validations one loss after another was computed with its graph, and no backward pass followed"
         )
@@ -136,7 +138,39 @@ def _region(source: Source, module: Module, line: int) -> list[tuple[Module, ast
 
 
 def _switches_off(module: Module, node: ast.AST) -> bool:
-    return isinstance(node, (ast.Attribute, ast.Name)) and module.dotted(node).rpartition(".")[2] in SWITCHES
+    if not isinstance(node, (ast.Attribute, ast.Name)) or module.dotted(node).rpartition(".")[2] not in SWITCHES:
+        return False
+    outer = module.parents.get(node)
+    return outer is None or not _is_idle(module, outer)
+
+
+def _is_idle(module: Module, node: ast.AST) -> bool:
+    """Whether this is a no_grad() that no `with` holds: made and dropped, it switches nothing."""
+    name = module.dotted(node.func).rpartition(".")[2] if isinstance(node, ast.Call) else ""
+    return name in SWITCHES[:2] and isinstance(module.parents.get(node), ast.Expr)
+
+
+def _idle(source: Source, site: Site) -> Site | None:
+    """A no_grad() that switches nothing, in the function of a place."""
+    module = source.module(site.file)
+    scope = (module.function_at(site.line) or module.tree) if module is not None else None
+    for node in ast.walk(scope) if scope is not None else ():
+        if module is not None and isinstance(node, ast.Call) and _is_idle(module, node):
+            return site_at(module, node)
+    return None
+
+
+def _forward(source: Source, site: Site) -> Site | None:
+    """The first call, behind an eval(), of what was put in eval mode."""
+    module = source.module(site.file)
+    if module is None:
+        return None
+    here = [call for call in module.calls("?.eval") if call.lineno == site.line]
+    models = {module.segment(call.func.value) for call in here if isinstance(call.func, ast.Attribute)}
+    region = [node for home, node in _region(source, module, site.line) if home is module]
+    calls = [node for node in region if isinstance(node, ast.Call) and module.segment(node.func) in models]
+    inside = [call for call in calls if module.function_at(call.lineno) is module.function_at(site.line)]
+    return site_at(module, min(inside, key=lambda call: call.lineno)) if inside else None
 
 
 def _around(module: Module, call: ast.Call) -> bool:
@@ -153,6 +187,8 @@ def _measures(module: Module, node: ast.AST) -> bool:
     if not isinstance(node, ast.Call):
         return False
     name = module.dotted(node.func).rpartition(".")[2] or module.segment(node.func)
+    if name in ("mean", "sum", "norm"):  # an error by hand: (y - x).pow(2).mean()
+        return any(isinstance(part, ast.BinOp) and isinstance(part.op, ast.Sub) for part in ast.walk(node))
     return name in MEASURES or "loss" in name.lower() or "criterion" in name or "entropy" in name
 
 
@@ -176,6 +212,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     site = finding.site
     module = source.module(site.file) if site is not None else None
     statement = module.statement_at(site.line) if module is not None and site is not None else None
+    if module is not None and isinstance(statement, ast.Expr) and _is_idle(module, statement.value):
+        return [Remedy("put the evaluation inside `with torch.no_grad():`; the call alone switches nothing", "safe")]
     torch = spelled(module, "torch") if module is not None else None
     if module is None or statement is None or torch is None or site is None:
         return [Remedy(title, "safe")]

@@ -97,26 +97,67 @@ def _broken(record: Record, optimizer: Optimizer) -> bool:
 
 
 def _cast(source: Source) -> Site | None:
-    """Where the model is cast: `model.half()`, `.to(torch.float16)`, by the name whose parameters() are asked for."""
+    """Where the model is cast: `model.half()`, `.to(torch.float16)`, by the name whose parameters() are asked for.
+
+    Else where half precision is made the default.
+    """
     for module in source:
+        held = _bound(module)
         for node in ast.walk(module.tree):
-            if isinstance(node, ast.Call) and _is_cast(module, node) and isinstance(node.func, ast.Attribute):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and _is_cast(module, node, held):
                 statement = module.enclosing(node, ast.stmt)
                 targets = statement.targets if isinstance(statement, ast.Assign) else []
                 names = [module.segment(node.func.value), *(module.segment(target) for target in targets)]
                 if any(f"{name}.parameters(" in module.text for name in names):
                     return site_at(module, node)
+    for module in source:
+        for call in module.calls("torch.set_default_dtype"):
+            if any(_is_half(module, value) for value in call.args):
+                return site_at(module, call)
     return None
 
 
-def _is_cast(module: Module, call: ast.Call) -> bool:
+def _is_half(module: Module, value: ast.AST) -> bool:
+    return module.dotted(value) in [f"torch.{cast}" for cast in CASTS]
+
+
+def _is_cast(module: Module, call: ast.Call, held: set[str]) -> bool:
     name = module.dotted(call.func).rpartition(".")[2]
     if name in ("half", "bfloat16"):
         return True
     values = [*call.args, *(keyword.value for keyword in call.keywords)]
-    return name in ("to", "type") and any(
-        module.dotted(value) in [f"torch.{cast}" for cast in CASTS] for value in values
-    )
+    return name in ("to", "type") and any(_is_half(module, value) or _leaf(value) in held for value in values)
+
+
+def _bound(module: Module) -> set[str]:
+    """Names that stand for a half-precision type: assigned, a default, a keyword, an option of the command line."""
+    found: set[str] = set()
+    for node in ast.walk(module.tree):
+        value = getattr(node, "value", None)
+        if isinstance(node, ast.Assign) and _is_half(module, node.value):
+            found |= {_leaf(target) for target in node.targets}
+        elif isinstance(node, ast.AnnAssign) and value is not None and _is_half(module, value):
+            found.add(_leaf(node.target))
+        elif isinstance(node, ast.keyword) and node.arg and _is_half(module, node.value):
+            found.add(node.arg)
+        elif isinstance(node, ast.arguments):
+            given = node.args[len(node.args) - len(node.defaults) :]
+            found |= {each.arg for each, default in zip(given, node.defaults) if _is_half(module, default)}
+        elif isinstance(node, ast.Call) and any(_is_half(module, each.value) for each in node.keywords):
+            found |= {
+                text.lstrip("-").replace("-", "_")
+                for text in (*(getattr(a, "value", None) for a in node.args), *_option(node))
+                if isinstance(text, str)
+            }
+    return found - {""}
+
+
+def _option(call: ast.Call) -> list[object]:
+    return [getattr(each.value, "value", None) for each in call.keywords if each.arg == "dest"]
+
+
+def _leaf(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

@@ -78,17 +78,49 @@ def _keeper(source: Source, backward: Site) -> tuple[Module, ast.stmt] | None:
     function = home.function_at(backward.line) if home is not None else None
     if home is None:
         return None
-    names = _loss_names(home, backward.line)
-    for module in source:
-        for statement, value in kept_values(module):
-            own = module is home and module.function_at(statement.lineno) is function
+    kept = [(module, statement, value) for module in source for statement, value in kept_values(module)]
+    own, all_names = _loss_names(home, backward.line)
+    for names in (own, all_names):
+        for module, statement, value in kept:
+            here = module is home and module.function_at(statement.lineno) is function
             called = function is not None and any(
                 isinstance(node, ast.Call) and module.dotted(node.func).rpartition(".")[2] == function.name
                 for node in ast.walk(value)
             )
-            if called or (own and names & {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}):
+            if called or (here and names & {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}):
                 return module, statement
-    return _returner(home, function, names) if function is not None else None
+        given = _given(source, home, function or home.tree, names)
+        if given is not None:
+            return given
+    return _returner(home, function, all_names) if function is not None else None
+
+
+def _given(source: Source, home: Module, scope: ast.AST, names: set[str]) -> tuple[Module, ast.stmt] | None:
+    """The call that hands the loss to a function of the script that adds it to something, or appends it."""
+    for call in ast.walk(scope):
+        if not isinstance(call, ast.Call) or not isinstance(statement := home.parents.get(call), ast.stmt):
+            continue
+        called = home.dotted(call.func).rpartition(".")[2]
+        for index, value in enumerate(call.args):
+            if isinstance(value, ast.Name) and value.id in names and _keeps(source, called, index):
+                return home, statement
+    return None
+
+
+def _keeps(source: Source, called: str, index: int) -> bool:
+    """Whether a function of the script keeps its argument at an index."""
+    for module in source:
+        for statement, value in kept_values(module):
+            function = module.function_at(statement.lineno)
+            if function is None or function.name != called:
+                continue
+            taken = [each.arg for each in function.args.args]
+            taken = taken[1:] if isinstance(module.parents.get(function), ast.ClassDef) else taken
+            if taken[index : index + 1] and any(
+                isinstance(n, ast.Name) and n.id == taken[index] for n in ast.walk(value)
+            ):
+                return True
+    return False
 
 
 def _returner(module: Module, function: Function, names: set[str]) -> tuple[Module, ast.stmt] | None:
@@ -101,21 +133,22 @@ def _returner(module: Module, function: Function, names: set[str]) -> tuple[Modu
     return None
 
 
-def _loss_names(module: Module, line: int) -> set[str]:
-    """The name that is backpropagated at a line, and the names that its value is a sum of."""
+def _loss_names(module: Module, line: int) -> tuple[set[str], set[str]]:
+    """The name that is backpropagated at a line; the same with the names that its value is a sum of."""
     statement = module.statement_with(line, "backward")
     names: set[str] = set()
     for node in ast.walk(statement) if statement is not None else ():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
             parts = [*node.args, node.func.value]
             names |= {n.id for part in parts for n in ast.walk(part) if isinstance(n, ast.Name)}
+    own = set(names)
     scope = module.function_at(line) or module.tree
     for node in ast.walk(scope):
         if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.BinOp):
             continue
         if any(isinstance(target, ast.Name) and target.id in names for target in node.targets):
             names |= {n.id for n in ast.walk(node.value) if isinstance(n, ast.Name)}
-    return names
+    return own, names
 
 
 def kept_values(module: Module) -> Iterator[tuple[ast.stmt, ast.expr]]:
@@ -126,8 +159,9 @@ def kept_values(module: Module) -> Iterator[tuple[ast.stmt, ast.expr]]:
         if isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add):
             value = node.value
         elif isinstance(node, ast.Assign) and isinstance(node.value, ast.BinOp) and len(node.targets) == 1:
-            left = module.segment(node.value.left)
-            value = node.value.right if left == module.segment(node.targets[0]) else None
+            name, sides = ast.unparse(node.targets[0]), (node.value.left, node.value.right)
+            again = [any(ast.unparse(n) == name for n in ast.walk(side) if isinstance(n, ast.expr)) for side in sides]
+            value = sides[again.index(False)] if sum(again) == 1 else None  # t = t + x, t = a * t + b * x
         elif isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and node.value.args:
             method = node.value.func
             value = node.value.args[0] if isinstance(method, ast.Attribute) and method.attr == "append" else None
@@ -154,6 +188,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     returned = module.statement_at(site.line)
     if isinstance(returned, ast.Return) and returned.value is not None:
         values = list(returned.value.elts) if isinstance(returned.value, ast.Tuple) else [returned.value]
+    if isinstance(returned, ast.Expr) and isinstance(returned.value, ast.Call) and not values:
+        values = list(returned.value.args)
     for value in values:
         names = [node for node in ast.walk(value) if isinstance(node, ast.Name) and node.id in _tensors(module, site)]
         target = names[0] if names else value if isinstance(value, ast.Call) else None
@@ -167,7 +203,7 @@ def _tensors(module: Module, site: Site) -> set[str]:
     scope = module.function_at(site.line) or module.tree
     found: set[str] = set()
     for call in module.calls("?.backward", within=scope):
-        found |= _loss_names(module, call.lineno)
+        found |= _loss_names(module, call.lineno)[1]
     return found
 
 

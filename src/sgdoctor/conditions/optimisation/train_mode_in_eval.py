@@ -48,7 +48,7 @@ from collections.abc import Iterator
 
 from ...record import Record, Row, Site
 from ...source import Module, Source
-from ...source.modes import evaluated
+from ...source.modes import deaf_dropouts, evaluated
 from ...source.program import Event
 from ...source.program.modes import compared, modes_of, sent_back, trained
 from ...source.program.queries import Entry, called, entries
@@ -80,8 +80,13 @@ def in_run(
         yield NotEvaluated("no training was seen")
         return
     calm = {row.get("site") for row in rows if not row.get("active") and row["count"] >= min_passes}
+    switched = [r for r in record.rows("switch") if not r.get("training")]
+    deaf = _deaf(record, source) if switched else None
     for row in rows:
-        if not row.get("active") or row.get("graded") or row["count"] < min_passes or row.get("site") in calm:
+        if not row.get("active") or row.get("graded") or row["count"] < min_passes:
+            continue
+        ignored = deaf if row.get("layer") == "dropout" else None
+        if row.get("site") in calm and ignored is None:
             continue
         site = record.site(row.get("site"))
         measured = _measures(source, site, len(record.objectives) > 1)
@@ -89,13 +94,13 @@ def in_run(
         if site is None or not measured or (with_steps and not _loss_without_gradient(record)):
             continue
         layer = LAYERS.get(str(row.get("layer")), str(row.get("layer")))
-        switched = [r for r in record.rows("switch") if not r.get("training")]
-        text = f"{row['count']} forward passes without gradient ran with {layer} in train mode; " + (
-            "model.eval() was never called" if not switched else "no model.eval() was in force there"
-        )
+        why = "no model.eval() was in force there" if switched else "model.eval() was never called"
+        why = why if ignored is None else f"the call in line {ignored.line} ignores model.eval()"
+        text = f"{row['count']} forward passes without gradient ran with {layer} in train mode; {why}"
         trains = [record.site(r.get("site")) for r in rows if r.get("graded") and (r.get("trains") or r.get("backed"))]
         subject = trains[0] if trains else objective.site
-        yield Finding(site, (Evidence(text, "modes", float(row["count"]), 0.0),), 0.92, subject=subject)
+        evidence = Evidence(text, "modes", float(row["count"]), 0.0)
+        yield Finding(ignored or site, (evidence,), 0.92, subject=(site, subject))
         return
 
 
@@ -105,6 +110,18 @@ def latest(record: Record) -> list[Row]:
     for row in record.rows("mode"):
         found[row.get("i")] = row
     return list(found.values())
+
+
+def _deaf(record: Record, source: Source) -> Site | None:
+    """The first dropout that ignores the mode, where all that dropped without gradient are of that kind."""
+    calls = {
+        (module.file, line)
+        for module, call in deaf_dropouts(source)
+        for line in range(call.lineno, (call.end_lineno or call.lineno) + 1)
+    }
+    ran = [record.site(row.get("site")) for row in record.rows("dropout", active=True, graded=False)]
+    found = [site for site in ran if site is not None and (site.file, site.line) in calls]
+    return min(found) if found and len(found) == len(ran) else None
 
 
 def _loss_without_gradient(record: Record) -> bool:
@@ -139,7 +156,7 @@ def _block(module: Module, line: int) -> ast.With | None:
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """model.eval() in front of the evaluation, model.train() in front of the next epoch where nothing calls it."""
     title = "call model.eval() before evaluating, and model.train() before training goes on"
-    site, training = finding.site, finding.subject
+    site, training = finding.subject if isinstance(finding.subject, tuple) else (finding.site, None)
     back = (training.file, training.line) if isinstance(training, Site) else None
     edits = evaluated(source, (site.file, site.line), back) if site is not None else []
     return [Remedy(title, "safe", tuple(edits))]

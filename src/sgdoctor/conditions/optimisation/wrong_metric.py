@@ -1,11 +1,12 @@
-"""The printed loss or accuracy is not what it says: it is summed or compared along the wrong axis.
+"""The printed loss or accuracy is not what it says: it is summed, compared or kept the wrong way.
 
 ## What happens
-Three slips of arithmetic around a sound training. A sum of *mean* losses, one a batch, is divided by the number of
+Slips of arithmetic around a sound training. A sum of *mean* losses, one a batch, is divided by the number of
 samples: the figure is too small by the batch size (0.036 where the loss is 2.3) and changes with it. A count of right
 answers is divided by the number of batches, so that an "accuracy" of 58 is printed. And `argmax` runs over the batch
 instead of the classes, or over a single output, where it is 0 for every sample and the accuracy is the share of class 0
-whatever the model does. People then tune a model that was fine, or trust one that is not.
+whatever the model does. Or each batch of an evaluation overwrites the figure, and the last one's is read. People then
+tune a model that was fine, or trust one that is not.
 
 ## How it is told apart
 Decided on the source, with what the run says of the tensors there: the reduction of the loss that is summed, the shape
@@ -13,7 +14,8 @@ of the output that is compared.
 - `train-mode-in-eval`, `data-leakage`: the arithmetic is right, the model or the data under it are not.
 - `constant-output`: one output unit under softmax, in training too. `overfitting`: true figures that worsen.
 Not this: a mean of batch means (a short last batch shifts it by a per cent); the last batch's loss printed as a glance
-at it; sums of a loss with reduction='sum' over the number of samples; a loss multiplied by the batch size before.
+at it while training; sums of a loss with reduction='sum' over the number of samples; a loss multiplied by the batch
+size before.
 
 ## Remedy
 Weight by the number of samples, divide by the number of samples, compare along the classes:
@@ -55,7 +57,7 @@ def in_run(
         yield NotEvaluated("no call of a loss function was seen")
         return
     for module in source:
-        found = _averaged(record, module, min_batches) or _compared(record, module)
+        found = _averaged(record, module, min_batches) or _compared(record, module) or _last(record, module)
         if found is not None:
             yield found
             return
@@ -257,12 +259,63 @@ def _is_compared(module: Module, call: ast.Call) -> bool:
     return False
 
 
+def _last(record: Record, module: Module) -> Finding | None:
+    """A figure that each batch of an evaluation writes anew, so that the last batch's is given as the whole's."""
+    passes: dict[object, int] = {}
+    for row in record.rows("validation"):
+        passes[row.get("site")] = passes.get(row.get("site"), 0) + len(row.get("steps") or [])
+    for index, times in passes.items():
+        site = record.site(index)
+        calls = {n for n, call in record.calls.items() if call.get("site") == index and not call.get("grad")}
+        seen = max(
+            (row.get("n", 0) + 1 for row in record.rows("loss", grad=False) if row.get("call") in calls), default=0
+        )
+        if site is None or site.file != module.file or seen < 2 * times:
+            continue
+        statement, loop = module.statement_at(site.line), module.loop_at(site.line)
+        if isinstance(statement, ast.Assign) and isinstance(loop, ast.For) and _rewritten(module, statement, loop):
+            text = (
+                f"`{ast.unparse(statement.targets[0])}` is set anew by each of about {seen // times} batches of an "
+                "evaluation and read after the loop: the figure is the last batch's, not that of all"
+            )
+            return Finding(site_at(module, statement), (Evidence(text, "loss_calls"),), 0.9, subject="last")
+    return None
+
+
+def _rewritten(module: Module, statement: ast.Assign, loop: ast.For) -> bool:
+    """Whether a name that a loop sets from what it goes through is read behind the loop only."""
+    target = statement.targets[0]
+    leaves = (ast.Break, ast.Return, ast.Yield, ast.YieldFrom)
+    if not isinstance(target, ast.Name) or module.parents.get(statement) is not _block_of(module, loop):
+        return False
+    if any(isinstance(node, leaves) for node in ast.walk(loop)) or any(module.calls("?.backward", within=loop)):
+        return False
+    bound = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
+    for each in loop.body:  # what follows from a batch, line by line
+        if isinstance(each, ast.Assign) and bound & {n.id for n in ast.walk(each.value) if isinstance(n, ast.Name)}:
+            bound |= {n.id for part in each.targets for n in ast.walk(part) if isinstance(n, ast.Name)}
+    if target.id not in bound:
+        return False
+    scope = module.enclosing(loop, *SCOPES) or module.tree
+    named = [node for node in ast.walk(scope) if isinstance(node, ast.Name) and node.id == target.id]
+    inside = [node for node in named if _within(loop, node)]
+    after = sorted((n for n in named if n.lineno > (loop.end_lineno or 0)), key=lambda n: (n.lineno, n.col_offset))
+    return len(inside) == 1 and bool(after) and isinstance(after[0].ctx, ast.Load)
+
+
+def _block_of(module: Module, loop: ast.For) -> ast.AST:
+    """What holds the statements of a loop: itself, or a `with` that is all of its body."""
+    only = loop.body[0] if len(loop.body) == 1 else None
+    return only if isinstance(only, ast.With) else loop
+
+
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The right divisor, or the right axis."""
     title = {
         "samples": "divide by the number of batches, or multiply each loss by its batch size before it is added",
         "batches": "divide by the number of samples",
         "axis": "take the argmax over the classes: dim=1",
+        "last": "add each batch's figure up, weighted by its size, and divide by the number of samples",
         "single": "compare the sign of the one logit with the label: (logits > 0)",
     }[str(finding.subject)]
     edits = _edits(finding, source)

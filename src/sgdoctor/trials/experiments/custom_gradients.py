@@ -43,6 +43,7 @@ def judge(baseline: Record, arms: dict[str, Record]) -> Outcome:
         "wrong": float(len({str(row.get("function")) for row, _ in wrong})),
         "function": str(row.get("function")),
         "input": number(entry.get("input")),
+        "inputs": [number(each.get("input")) for other, each in wrong if other is row],
         "bad": number(entry.get("bad")),
         "smooth": number(entry.get("smooth")),
         "error": number(entry.get("error")),
