@@ -101,6 +101,8 @@ def _meetings(record: Record, first: Site | None) -> tuple[Meeting, ...]:
 
 def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """(shape of the outputs, shape they were broadcast to) where arithmetic next to the loss squares the batch."""
+    # `x + bias` of a batch as long as the layer is wide has the same shapes: arithmetic with a parameter is a layer.
+    layers = [(one[0], tuple(one[2])) for one in row.get("layers") or [] if len(one) == 3]
     for entry in row.get("head") or []:
         if not (isinstance(entry, list) and len(entry) == 3) or entry[0] not in ARITHMETIC:
             continue
@@ -108,6 +110,8 @@ def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
         known = [tuple(one) for one in inputs if isinstance(one, list)]
         # Two tensors that both carry gradient are compared pairwise on purpose (contrastive losses).
         if len(known) != 1 or len(inputs) != 2 or len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2:
+            continue
+        if (entry[0], shape) in layers:
             continue
         if known[0] in ((shape[0],), (shape[0], 1), (1, shape[0])):
             return known[0], shape

@@ -47,7 +47,7 @@ LINEAR = frozenset(
         "SumBackward0", "SumBackward1", "AvgPool2DBackward0", "AvgPool3DBackward0", "EmbeddingBackward0",
         "EmbeddingBagBackward0", "ToCopyBackward0", "SplitBackward0", "IndexBackward0", "AddmmBackward0:2",
         "MmBackward0:2", "ConvolutionBackward0:2", "LinearBackward0:2", "NativeBatchNormBackward0:2",
-        "SqueezeBackward2", "AsStridedBackward0", "FlattenBackward0",
+        "SqueezeBackward2", "AsStridedBackward0", "FlattenBackward0", "BmmBackward0", "BaddbmmBackward0",
     )
 )  # fmt: skip
 
