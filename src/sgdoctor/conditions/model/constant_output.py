@@ -30,6 +30,7 @@ Not this: attention over a sequence that happens to have one element, softmax ov
 from __future__ import annotations
 
 import ast
+from itertools import pairwise
 
 import numpy as np
 
@@ -94,9 +95,10 @@ def _lost(
     """
     for entry in judged(record):
         places = [place for place in activations(record, entry.objective.number) if place.after]
-        for before, place in zip(places, places[1:]):
+        for before, place in pairwise(places):
             spread, std = place.columns["spread"], place.columns["std"]
-            if len(spread) < MIN_LOOKS or not np.all((std > 0) & (spread <= same * std)) or not _varies(before, varied):
+            lost = len(spread) >= MIN_LOOKS and bool(np.all((std > 0) & (spread <= same * std)))
+            if not lost or not _varies(before, varied):
                 continue
             layer = layer_name(record, place.parameter)
             text = (

@@ -10,7 +10,8 @@ easy to overlook because most steps are sound, and a curve averaged over an epoc
 
 ## How it is told apart
 Decided on growth of activation and activation-gradient RMS per layer or time step (weight gradients can be alike in all
-layers of a plain stack, since the two growths cancel), and on spikes of the gradient norm against its running median.
+layers of a plain stack, since the two growths cancel), and on spikes of the gradient norm against its running median:
+where one weight is passed again and again, a spike that steps of usual size led to, and that nothing clipped.
 - `unscaled-features`, `unscaled-target`: the size enters with the data; they lead, this follows.
 - `lr-too-high`: the norm is ordinary at first and grows only after the loss began to oscillate.
 - `missing-zero-grad`: the norm rises because old gradients are still in it. `sum-reduction`: it scales with the batch.
@@ -118,7 +119,8 @@ def _thrown(
     repeats: int = 10,  # places that one weight is met at: time steps, iterations of one network
     min_jump: float = 300.0,  # gradient norm over the median of those before it
     min_growth: float = 10.0,  # from the last place to the first, at the jump
-    usual: float = 0.15,  # of the weights' size, moved a step before it: from about there on the rate itself is too high
+    thrown: float = 1.0,  # of the weights' size, moved by the step it leads to: nothing limits it
+    usual: float = 0.15,  # of the weights' size, moved a step before it: beyond, the rate itself is too high
 ) -> Answer:
     """Through a recurrence, one step of usual size is followed by a gradient that throws the weights away."""
     rows = record.rows("signal", site=entry.objective.number)
@@ -130,13 +132,14 @@ def _thrown(
         for i, row in enumerate(steps.updates):
             before, now = middle(steps.gradients[:i]), steps.gradients[i]
             through = grown.get(int(number(row.get("n"))), float("nan"))
-            if not now > min_jump * before or not through > min_growth:
+            if not (now > min_jump * before and through > min_growth and steps.ratios[i] > thrown):
                 continue
             if not np.nanmax(steps.ratios[:i], initial=0.0) < usual:
                 return
             text = (
-                f"at step {number(row.get('step')):.0f} the gradient jumps to {now:.3g} ({before:.3g} before) and grows "
-                f"{through:.3g} times on its way back over {len(places)} places; nothing limits the step it leads to"
+                f"at step {number(row.get('step')):.0f} the gradient jumps to {now:.3g} ({before:.3g} before) and "
+                f"grows {through:.3g} times on its way back over {len(places)} places; the step it leads to moves the "
+                f"weights by {steps.ratios[i]:.3g} of their size"
             )
             built = built_at(record, entry.objective)
             evidence = Evidence(text, "gradient_by_depth", float(now), before)

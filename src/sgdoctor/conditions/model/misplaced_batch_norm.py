@@ -9,7 +9,8 @@ differently from training. The scale and offset that the targets need must be le
 weights. In the hidden layers it stands before or after the activation; both are in use, before is the paper's.
 
 ## How it is told apart
-Decided on the graph: the last operation with parameters before the loss is a batch norm.
+Decided on the graph: the last operation with parameters before the loss is a batch norm, or one without weights
+(`affine=False`) stands behind it, whose answers always have mean 0 and spread 1, where the targets have not.
 - `batch-norm-eval-gap`, `batch-of-one-norm`: statistics that do not fit, with the norm in its place.
 - `restrictive-output`: an activation in that place. `unscaled-target`: the targets alone.
 Not this: projections for contrastive losses (SimCLR, Barlow Twins), whose loss compares whole batches; a norm followed
@@ -29,15 +30,17 @@ from __future__ import annotations
 import ast
 
 from ...record import Record, Site
+from ...record.record import Row
 from ...source import Module, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import layer_name, site_at
+from ..questions import layer_name, middle, site_at
 
 BATCH_NORMS = ("NativeBatchNormBackward0", "CudnnBatchNormBackward0", "MiopenBatchNormBackward0")
 JUDGED = (
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "cross_entropy", "nll_loss", "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
 )  # fmt: skip
+REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 KINDS = tuple(f"torch.nn.BatchNorm{n}d" for n in (1, 2, 3))
 
 
@@ -46,6 +49,7 @@ def in_run(
     source: Source,
     *,
     max_activations: int = 1,  # between norm and loss: one of the output (sigmoid, softmax) changes nothing
+    fitting: float = 0.25,  # targets of mean 0 and spread 1 to within this are what a norm without weights can answer
 ) -> Answer:
     """The layer next to the loss is a batch norm."""
     rows = record.rows("structure")
@@ -68,13 +72,22 @@ def in_run(
             if target.get("grad") or not output.get("shape"):
                 continue
             name = layer_name(record, tail.get("param")) if bare is None else None
+            if bare is not None and _fits(record, call, fitting):
+                continue
             text = (
-                f"batch norm {name or 'without weights'} stands between the last layer and {call['fn']}: each answer is measured "
-                "against the other samples of its batch"
+                f"batch norm {name or 'without weights'} stands between the last layer and {call['fn']}: each answer "
+                "is measured against the other samples of its batch"
             )
             site = _site(record, source, tail.get("param")) if bare is None else _bare_site(source)
             yield Finding(site, (Evidence(text, "structure"),), 0.9, layer=name)
             return
+
+
+def _fits(record: Record, call: Row, fitting: float) -> bool:
+    """Whether the targets of a regression are normalised themselves (features of a teacher, say)."""
+    samples = record.rows("loss", call=call.get("i"), grad=True)
+    mean, std = middle(samples.column("target.mean")), middle(samples.column("target.std"))
+    return call.get("fn") in REGRESSION and abs(mean) < fitting and abs(std - 1) < fitting
 
 
 def _site(record: Record, source: Source, parameter: int | None) -> Site | None:
