@@ -77,7 +77,7 @@ def in_run(
             "linear map"
         )
         yield Finding(
-            _used(source, names[0]) or layer_site(record, source, chain[0]),
+            _used(source, names[0]) or layer_site(record, source, chain[1]),  # what it is fed is linear in the input
             (
                 Evidence(text, "structure", float(len(chain)), 1.0),
                 Evidence(standing(entry), "objective", entry.last, entry.baseline),

@@ -46,7 +46,7 @@ def in_run(
     mild: float = 1.15,  # last over lowest level: below it is the scatter of small validation sets
     strong: float = 1.4,  # from here on a warning; clinic: early-stopped healthy scripts stay below
     max_share: float = 0.5,  # training loss over the last validation loss: above it is no gap
-    useless: float = 1.5,  # in constants: an evaluation that was never better than that did not get worse by fitting
+    useless: float = 1.1,  # in constants: an evaluation that was never better than that did not get worse by fitting
     lost_skill: float = 0.35,  # of what a constant's loss leaves: a rise that costs little is one of confidence only
 ) -> Answer:
     """Evaluations get worse while training gets better."""
