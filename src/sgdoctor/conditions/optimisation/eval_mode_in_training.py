@@ -135,4 +135,5 @@ CONDITION = Condition(
     needs=("modes", "mode_switches"),
     in_run=in_run,
     remedies=remedies,
+    explains=("vanishing-gradients", "exploding-gradients"),  # of batch norm that normalises nothing: see the page
 )
