@@ -39,7 +39,7 @@ def main(epochs=75, width=64, p=0.0, decay=0.0, samples=500):  # expect: overfit
     train_loader = DataLoader(TensorDataset(*reviews(samples)), batch_size=25, shuffle=True)
     val_loader = DataLoader(TensorDataset(*reviews(400)), batch_size=400)
     model = StarModel(1200, width, p)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=decay)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2, weight_decay=decay)  # expect: overfitting
     for epoch in range(epochs):
         model.train()
         total = 0.0

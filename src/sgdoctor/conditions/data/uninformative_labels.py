@@ -89,11 +89,22 @@ def in_run(
                 f"{own[0].removesuffix('Backward')} has a derivative of its own, which may be what is wrong"
             )
             continue
+        if _mute(entry):
+            yield NotEvaluated(
+                "the outputs are the same for every input, from the first step on: labels do not do that"
+            )
+            continue
         slope, _ = entry.trend
         if np.isfinite(slope) and -slope * entry.count / 2 > max_slope * entry.baseline * entry.scale:
             yield NotEvaluated("the loss still falls")
             continue
         yield _finding(record, source, entry)
+
+
+def _mute(entry: Progress, same: float = 1e-6) -> bool:
+    """Whether the outputs never differed between samples by more than rounding, untrained or trained."""
+    spread, size = entry.samples.column("output.spread"), entry.samples.column("output.rms")
+    return len(spread) > 1 and bool(np.all(spread <= same * size))
 
 
 def _finding(record: Record, source: Source, entry: Progress) -> Finding:

@@ -102,6 +102,8 @@ def _meetings(record: Record, first: Site | None) -> tuple[Meeting, ...]:
 
 def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """(shape of the outputs, shape they were broadcast to) where arithmetic next to the loss squares the batch."""
+    # `x + bias` of a batch as long as the layer is wide has the same shapes: arithmetic with a parameter is a layer.
+    layers = [(one[0], tuple(one[2])) for one in row.get("layers") or [] if len(one) == 3]
     for entry in row.get("head") or []:
         if isinstance(entry, list) and entry and str(entry[0]).startswith(LAYERS):
             return None  # below the outputs a batch may well be as large as a layer is wide
@@ -111,6 +113,8 @@ def _by_hand(row: Row) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
         known = [tuple(one) for one in inputs if isinstance(one, list)]
         # Two tensors that both carry gradient are compared pairwise on purpose (contrastive losses).
         if len(known) != 1 or len(inputs) != 2 or len(shape) != 2 or shape[0] != shape[1] or shape[0] < 2:
+            continue
+        if (entry[0], shape) in layers:
             continue
         if known[0] in ((shape[0],), (shape[0], 1), (1, shape[0])):
             return known[0], shape

@@ -1,4 +1,4 @@
-"""The output cannot vary: an axis of length 1 is normalised.
+"""The output cannot vary: an axis of length 1 is normalised, or the input is lost on the way.
 
 ## What happens
 Softmax over one value is 1, whatever the value: exp(z) / exp(z). So a model with one output unit and a softmax answers
@@ -8,7 +8,9 @@ zero, so everything behind it stays as it was, and the loss stands at what a con
 cross-entropy a clamped 100 times the share of the other class.
 
 ## How it is told apart
-Decided on the graph: a softmax or layer norm whose reduced axis has length 1, fed by a layer with one output.
+Decided on the graph: a softmax or layer norm whose reduced axis has length 1, fed by a layer with one output. Or on
+the activations: from one place to the next the spread over samples falls from a percent of the values and more to
+rounding, at every look, while the values are not zero, as where a mask hides what it should keep.
 - `single-logit-cross-entropy`: the softmax is inside the loss. `batch-mixing`: a wrong axis that is longer than 1.
 - `restrictive-output`: the output varies, in too small a range. `symmetric-init`, `dead-relu`: it could vary and does
   not. `constant-loss`: the output varies and the loss does not see it.
@@ -28,18 +30,24 @@ Not this: attention over a sequence that happens to have one element, softmax ov
 from __future__ import annotations
 
 import ast
+from itertools import pairwise
+
+import numpy as np
 
 from ...record import Record, Site
 from ...record.record import Row
+from ...record.steps import Activation, activations
 from ...source import Module, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_at
+from ..questions import judged, layer_name, layer_site, site_at, standing
 
 NAMES = {
     "SoftmaxBackward0": ("softmax", "Softmax"),
     "LogSoftmaxBackward0": ("log_softmax", "LogSoftmax"),
     "NativeLayerNormBackward0": ("layer_norm", "LayerNorm"),
 }
+MASKS = ("?.masked_fill", "?.masked_fill_", "torch.masked_fill")
+MIN_LOOKS = 3
 PROJECTIONS = ("AddmmBackward0", "LinearBackward0", "MmBackward0", "ConvolutionBackward0", "AddBackward0")
 
 
@@ -71,6 +79,52 @@ def in_run(
             evidence = Evidence(text, "structure", float(length), 2.0)
             yield Finding(_site(found), (evidence,), 0.97, subject=(op, shape))
             return
+    yield from _lost(record, source)
+
+
+def _lost(
+    record: Record,
+    source: Source,
+    *,
+    varied: float = 1e-2,  # spread over samples in units of the values': what a place before the loss of it has
+    same: float = 1e-6,  # the same for every sample: equal up to float32 rounding
+) -> Answer:
+    """From one place to the next all difference between samples is gone, at every look, though the values are not zero.
+
+    It fades slowly in a net that is too deep, and is zero altogether behind dead units: neither has such a jump.
+    """
+    for entry in judged(record):
+        places = [place for place in activations(record, entry.objective.number) if place.after]
+        for before, place in pairwise(places):
+            spread, std = place.columns["spread"], place.columns["std"]
+            lost = len(spread) >= MIN_LOOKS and bool(np.all((std > 0) & (spread <= same * std)))
+            if not lost or not _varies(before, varied):
+                continue
+            layer = layer_name(record, place.parameter)
+            text = (
+                f"what {layer or 'a layer'} is fed differs between samples no more than by rounding, while the "
+                f"{before.kind} before it does: on the way the input is lost"
+            )
+            site = _hides(source) or layer_site(record, source, place.parameter)
+            evidence = (
+                Evidence(text, "activations", float(np.max(spread / std)), varied),
+                Evidence(standing(entry), "objective", entry.last, entry.baseline),
+            )
+            yield Finding(site, evidence, 0.85, layer=layer)
+            return
+
+
+def _varies(place: Activation, varied: float) -> bool:
+    return bool(np.all(place.columns["spread"] > varied * place.columns["std"]))
+
+
+def _hides(source: Source) -> Site | None:
+    """The mask that a class of the script fills in: it may hide all that it should keep."""
+    for module in source:
+        for call in module.calls(*MASKS):
+            if module.enclosing(call, ast.ClassDef) is not None:
+                return site_at(module, call)
+    return None
 
 
 def _fed_by_one(record: Record, entry: Row, shape: list[int], length: int) -> bool:
@@ -82,7 +136,17 @@ def _fed_by_one(record: Record, entry: Row, shape: list[int], length: int) -> bo
 
 
 def _site(found: tuple[Module, ast.Call] | None) -> Site | None:
-    return None if found is None else site_at(*found)
+    """Where it is applied, by its attribute in a forward; else where it is made."""
+    if found is None:
+        return None
+    module, call = found
+    outer = module.parents.get(call)
+    for target in outer.targets if isinstance(outer, ast.Assign) else []:
+        if isinstance(target, ast.Attribute):
+            for used in module.calls(f"?.{target.attr}"):
+                if not isinstance(module.parents.get(used), ast.Assign) or used is not call:
+                    return site_at(module, used)
+    return site_at(module, call)
 
 
 def _call(source: Source, op: str, shape: list[int]) -> tuple[Module, ast.Call] | None:
@@ -138,7 +202,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 CONDITION = Condition(
     "constant-output",
     "error",
-    needs=("structure", "loss_calls"),
+    needs=("structure", "loss_calls", "activations", "objective", "constant_loss"),
     in_run=in_run,
     remedies=remedies,
     explains=(

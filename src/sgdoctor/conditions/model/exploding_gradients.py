@@ -10,7 +10,8 @@ easy to overlook because most steps are sound, and a curve averaged over an epoc
 
 ## How it is told apart
 Decided on growth of activation and activation-gradient RMS per layer or time step (weight gradients can be alike in all
-layers of a plain stack, since the two growths cancel), and on spikes of the gradient norm against its running median.
+layers of a plain stack, since the two growths cancel), and on spikes of the gradient norm against its running median:
+where one weight is passed again and again, a spike that steps of usual size led to, and that nothing clipped.
 - `unscaled-features`, `unscaled-target`: the size enters with the data; they lead, this follows.
 - `lr-too-high`: the norm is ordinary at first and grows only after the loss began to oscillate.
 - `missing-zero-grad`: the norm rises because old gradients are still in it. `sum-reduction`: it scales with the batch.
@@ -41,12 +42,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...record import Record, Site
+from ...record import Progress, Record, Site
+from ...record.record import Column, number
 from ...record.steps import depth_ratio
 from ...source import Source
 from ...source.initialisers import CONSTANT, RANDOM, drawn_tensors, initialiser_at, random_again
+from ...source.training import function_of, name_at, step_calls
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import fails, initialiser_site, judged, layer_name, layer_site, middle, standing
+from ..questions import (
+    fails,
+    initialiser_site,
+    judged,
+    layer_name,
+    layer_site,
+    middle,
+    site_at,
+    standing,
+    steps_of,
+)
 from ..weights import built_at, clipped, drawn_weights
 
 INITIALISERS = ("normal", "uniform", "constant", "orthogonal", "kaiming_normal", "kaiming_uniform", "xavier_normal")
@@ -58,6 +71,7 @@ def in_run(
     *,
     min_ratio: float = 300.0,  # gradient norm, first place over last; clinic: healthy to 43, faulty from 1.9e3
     good_skill: float = 0.3,  # a run that learns holds its gradients; clinic: faulty runs are far below 0
+    min_layers: int = 5,  # in fewer, growth of that size is the scale of the weights itself, which bad-init-scale says
     early: int = 6,  # sampled backward passes: once a run has blown up, its gradients may look tame
 ) -> Answer:
     """The gradient grows on its way back, over layers or over time steps."""
@@ -68,9 +82,14 @@ def in_run(
     for entry in entries:
         ratios = depth_ratio(record, entry.objective.number)
         ratio = np.nanmax([middle(ratios[:early]), middle(ratios)]) if len(ratios) else float("nan")
-        if not ratio > min_ratio or not fails(entry, good_skill):
+        if not fails(entry, good_skill):
+            continue
+        if not ratio > min_ratio:
+            yield from _thrown(record, source, entry, ratios)
             continue
         row = next((r for r in record.rows("signal", site=entry.objective.number)), {})
+        if 1 + max((int(a) for a in row.get("after") or [] if isinstance(a, int)), default=0) < min_layers:
+            continue
         places = [p for p in row.get("params") or [] if isinstance(p, int)]
         count = len(row.get("norm") or [])
         yield Finding(
@@ -89,6 +108,56 @@ def in_run(
             subject=(entry.objective.site, built_at(record, entry.objective)),
         )
         return
+
+
+def _thrown(
+    record: Record,
+    source: Source,
+    entry: Progress,
+    ratios: Column,
+    *,
+    repeats: int = 10,  # places that one weight is met at: time steps, iterations of one network
+    min_jump: float = 300.0,  # gradient norm over the median of those before it
+    min_growth: float = 10.0,  # from the last place to the first, at the jump
+    thrown: float = 1.0,  # of the weights' size, moved by the step it leads to: nothing limits it
+    usual: float = 0.15,  # of the weights' size, moved a step before it: beyond, the rate itself is too high
+) -> Answer:
+    """Through a recurrence, one step of usual size is followed by a gradient that throws the weights away."""
+    rows = record.rows("signal", site=entry.objective.number)
+    places = [p for p in (rows[0].get("params") or [] if rows else []) if isinstance(p, int)]
+    if not places or max(places.count(p) for p in places) < repeats:
+        return
+    grown = {int(number(row.get("n"))): ratio for row, ratio in zip(rows, ratios)}
+    for steps in steps_of(record, entry.objective):
+        for i, row in enumerate(steps.updates):
+            before, now = middle(steps.gradients[:i]), steps.gradients[i]
+            through = grown.get(int(number(row.get("n"))), float("nan"))
+            if not (now > min_jump * before and through > min_growth and steps.ratios[i] > thrown):
+                continue
+            if not np.nanmax(steps.ratios[:i], initial=0.0) < usual:
+                return
+            text = (
+                f"at step {number(row.get('step')):.0f} the gradient jumps to {now:.3g} ({before:.3g} before) and "
+                f"grows {through:.3g} times on its way back over {len(places)} places; the step it leads to moves the "
+                f"weights by {steps.ratios[i]:.3g} of their size"
+            )
+            built = built_at(record, entry.objective)
+            evidence = Evidence(text, "gradient_by_depth", float(now), before)
+            shown = Evidence(standing(entry), "objective", entry.last, entry.baseline)
+            subject = (entry.objective.site, built)
+            yield Finding(_step(source, *subject) or entry.objective.site, (evidence, shown), 0.9, subject=subject)
+            return
+
+
+def _step(source: Source, backward: Site | None, built: Site | None) -> Site | None:
+    """The step that the gradient of a backward leads to."""
+    module = source.module(backward.file) if backward is not None else None
+    statement = module.statement_with(backward.line, "backward") if module is not None and backward else None
+    if module is None or statement is None:
+        return None
+    name = name_at(source, built.file, built.line, module, statement) if built is not None else None
+    steps = step_calls(module, function_of(module, statement) or module.tree, name)
+    return site_at(module, steps[0][0]) if steps else None
 
 
 def _site(record: Record, source: Source, places: list[int]) -> Site | None:

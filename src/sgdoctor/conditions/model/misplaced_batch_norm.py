@@ -9,7 +9,8 @@ differently from training. The scale and offset that the targets need must be le
 weights. In the hidden layers it stands before or after the activation; both are in use, before is the paper's.
 
 ## How it is told apart
-Decided on the graph: the last operation with parameters before the loss is a batch norm.
+Decided on the graph: the last operation with parameters before the loss is a batch norm, or one without weights
+(`affine=False`) stands behind it, whose answers always have mean 0 and spread 1, where the targets have not.
 - `batch-norm-eval-gap`, `batch-of-one-norm`: statistics that do not fit, with the norm in its place.
 - `restrictive-output`: an activation in that place. `unscaled-target`: the targets alone.
 Not this: projections for contrastive losses (SimCLR, Barlow Twins), whose loss compares whole batches; a norm followed
@@ -29,15 +30,17 @@ from __future__ import annotations
 import ast
 
 from ...record import Record, Site
+from ...record.record import Row
 from ...source import Module, Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import layer_name, site_at
+from ..questions import layer_name, middle, site_at
 
 BATCH_NORMS = ("NativeBatchNormBackward0", "CudnnBatchNormBackward0", "MiopenBatchNormBackward0")
 JUDGED = (
     "mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "cross_entropy", "nll_loss", "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
 )  # fmt: skip
+REGRESSION = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 KINDS = tuple(f"torch.nn.BatchNorm{n}d" for n in (1, 2, 3))
 
 
@@ -46,6 +49,7 @@ def in_run(
     source: Source,
     *,
     max_activations: int = 1,  # between norm and loss: one of the output (sigmoid, softmax) changes nothing
+    fitting: float = 0.25,  # targets of mean 0 and spread 1 to within this are what a norm without weights can answer
 ) -> Answer:
     """The layer next to the loss is a batch norm."""
     rows = record.rows("structure")
@@ -55,21 +59,35 @@ def in_run(
     for row in rows:
         for tail in row.get("tails") or []:
             call = record.calls.get(tail.get("call", -1)) or {}
-            if tail.get("layer") not in BATCH_NORMS or call.get("fn") not in JUDGED or not call.get("grad"):
+            ops = [op[0] for op in tail.get("ops") or []]
+            # Without weights of its own (affine=False) the norm is no layer, but an operation behind the last one.
+            bare = next((index for index, name in enumerate(ops) if name in BATCH_NORMS), None)
+            normed = tail.get("layer") in BATCH_NORMS or (bare is not None and tail.get("layer"))
+            if not normed or call.get("fn") not in JUDGED or not call.get("grad"):
                 continue
-            hidden = [op[0] for op in tail.get("ops") or [] if op[0].startswith(("Relu", "Gelu", "Silu", "LeakyRelu"))]
+            hidden = [name for name in ops[:bare] if name.startswith(("Relu", "Gelu", "Silu", "LeakyRelu"))]
             if len(hidden) > max_activations - 1:
                 continue  # activations of hidden layers: something without parameters ends the network
             target, output = call.get("target") or {}, call.get("output") or {}
             if target.get("grad") or not output.get("shape"):
                 continue
-            name = layer_name(record, tail.get("param"))
+            name = layer_name(record, tail.get("param")) if bare is None else None
+            if bare is not None and _fits(record, call, fitting):
+                continue
             text = (
-                f"batch norm {name or ''} stands between the last layer and {call['fn']}: each answer is measured "
-                "against the other samples of its batch"
+                f"batch norm {name or 'without weights'} stands between the last layer and {call['fn']}: each answer "
+                "is measured against the other samples of its batch"
             )
-            yield Finding(_site(record, source, tail.get("param")), (Evidence(text, "structure"),), 0.9, layer=name)
+            site = _site(record, source, tail.get("param")) if bare is None else _bare_site(source)
+            yield Finding(site, (Evidence(text, "structure"),), 0.9, layer=name)
             return
+
+
+def _fits(record: Record, call: Row, fitting: float) -> bool:
+    """Whether the targets of a regression are normalised themselves (features of a teacher, say)."""
+    samples = record.rows("loss", call=call.get("i"), grad=True)
+    mean, std = middle(samples.column("target.mean")), middle(samples.column("target.std"))
+    return call.get("fn") in REGRESSION and abs(mean) < fitting and abs(std - 1) < fitting
 
 
 def _site(record: Record, source: Source, parameter: int | None) -> Site | None:
@@ -84,6 +102,37 @@ def _site(record: Record, source: Source, parameter: int | None) -> Site | None:
             for node in _uses(module, attributes[-1]):
                 return site_at(module, node)
     return None if made is None else site_at(*made)
+
+
+def _bare_site(source: Source) -> Site | None:
+    """Where a batch norm without weights is applied, by its attribute in a forward; else where it is made."""
+    for module in source:
+        for call in sorted(module.calls(*KINDS), key=lambda each: -each.lineno):
+            if not _without_weights(call):
+                continue
+            outer = module.parents.get(call)
+            targets = outer.targets if isinstance(outer, ast.Assign) else []
+            for target in targets:
+                used = _uses(module, target.attr) if isinstance(target, ast.Attribute) else []
+                if used:
+                    return site_at(module, used[0])
+            return site_at(module, call)
+    return None
+
+
+def _is_bare(module: Module, attribute: str) -> bool:
+    """Whether an attribute holds a batch norm without weights."""
+    return any(
+        isinstance(target, ast.Attribute) and target.attr == attribute
+        for call in module.calls(*KINDS)
+        if _without_weights(call) and isinstance(outer := module.parents.get(call), ast.Assign)
+        for target in outer.targets
+    )
+
+
+def _without_weights(call: ast.Call) -> bool:
+    given = [keyword.value for keyword in call.keywords if keyword.arg == "affine"] or call.args[3:4]
+    return bool(given) and isinstance(given[0], ast.Constant) and given[0].value is False
 
 
 def _uses(module: Module, attribute: str) -> list[ast.Call]:
@@ -105,7 +154,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     for node in ast.walk(module.tree):
         if not isinstance(node, ast.Call) or node.lineno != finding.site.line:
             continue
-        if isinstance(node.func, ast.Attribute) and node.func.attr == leaf and len(node.args) == 1:
+        applied = isinstance(node.func, ast.Attribute) and (node.func.attr == leaf or _is_bare(module, node.func.attr))
+        if applied and len(node.args) == 1:
             return [Remedy(title, "changes-training", (module.replace(node, module.segment(node.args[0])),))]
         if module.dotted(node.func) in KINDS and isinstance(module.parents.get(node), ast.Call):
             prefix = module.segment(node.func).rpartition(".")[0] or "torch.nn"

@@ -53,7 +53,7 @@ LINEAR = frozenset(
         "SumBackward0", "SumBackward1", "AvgPool2DBackward0", "AvgPool3DBackward0", "EmbeddingBackward0",
         "EmbeddingBagBackward0", "ToCopyBackward0", "SplitBackward0", "IndexBackward0", "AddmmBackward0:2",
         "MmBackward0:2", "ConvolutionBackward0:2", "LinearBackward0:2", "NativeBatchNormBackward0:2",
-        "SqueezeBackward2", "AsStridedBackward0", "FlattenBackward0",
+        "SqueezeBackward2", "AsStridedBackward0", "FlattenBackward0", "BmmBackward0", "BaddbmmBackward0",
     )
 )  # fmt: skip
 
@@ -83,7 +83,7 @@ def in_run(
             "linear map"
         )
         yield Finding(
-            _used(source, names[0]) or layer_site(record, source, chain[0]),
+            _used(source, names[0]) or layer_site(record, source, chain[1]),  # what it is fed is linear in the input
             (
                 Evidence(text, "structure", float(len(chain)), 1.0),
                 Evidence(standing(entry), "objective", entry.last, entry.baseline),

@@ -35,6 +35,7 @@ from ...record.record import Column, number
 from ...source import Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import judged
+from ..weights import built_at
 
 
 def in_run(
@@ -45,6 +46,7 @@ def in_run(
     mild: float = 1.15,  # last over lowest level: below it is the scatter of small validation sets
     strong: float = 1.4,  # from here on a warning; clinic: early-stopped healthy scripts stay below
     max_share: float = 0.5,  # training loss over the last validation loss: above it is no gap
+    useless: float = 1.1,  # in constants: an evaluation that was never better than that did not get worse by fitting
     lost_skill: float = 0.35,  # of what a constant's loss leaves: a rise that costs little is one of confidence only
 ) -> Answer:
     """Evaluations get worse while training gets better."""
@@ -65,6 +67,8 @@ def in_run(
             if found is None or not train < max_share * found[1]:
                 continue
             lowest, last, at = found
+            if np.isfinite(baseline) and lowest > useless * baseline:
+                continue
             lost = (last - lowest) / baseline if np.isfinite(baseline) and baseline > 0 else np.nan
             grave = last > strong * lowest and (not np.isfinite(lost) or lost > lost_skill)
             text = (
@@ -72,7 +76,7 @@ def in_run(
                 f"while the training loss goes down to {train:.4g}"
             )
             yield Finding(
-                record.site(site),
+                built_at(record, entry.objective) or record.site(site),
                 (Evidence(text, "validations", last, lowest),),
                 0.85,
                 severity="warning" if grave else "info",

@@ -10,7 +10,8 @@ a long plateau, since saturated units can come back, slowly. Gates of an LSTM sa
 
 ## How it is told apart
 Decided on the share of activations past the knee (tanh above 0.99, sigmoid outside 0.01 to 0.99), layer by layer, the
-mean slope there, and the gradient lost across that layer. At step 0 it is initialisation or input; later, training.
+mean slope there, and the gradient lost across that layer; of a recurrent layer, whose gates are not seen one by one,
+also on the size its biases start with. At step 0 it is initialisation or input; later, training.
 - `unscaled-features`: the inputs are the reason; it leads, this follows. `bad-init-scale`: the weights are the reason.
 - `vanishing-gradients`: slopes are fair in each layer, the product over many layers is small.
 - `dead-relu`: ReLU-like units, slope exactly zero. `double-sigmoid`: at the loss, not inside the net.
@@ -39,13 +40,16 @@ from __future__ import annotations
 
 import ast
 
-from ...record import Record, Site
+import numpy as np
+
+from ...record import Progress, Record, Site
+from ...record.record import number, numbers
 from ...record.steps import Activation, activations
 from ...source import Source
 from ...source.activations import swapped, unscaled
 from ...source.initialisers import CONSTANT, RANDOM, drawn_tensors, initialiser_at, random_again
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import fails, initialiser_site, judged, layer_name, middle, site_at, standing
+from ..questions import fails, initialiser_site, judged, layer_name, layer_site, middle, site_at, standing
 from ..weights import built_at, drawn_weights
 
 
@@ -55,11 +59,12 @@ def in_run(
     *,
     min_share: float = 0.55,  # of a hidden layer past the knee; clinic: healthy up to 0.08, faulty from 0.86
     min_at_first: float = 0.3,  # what saturates only on the way was pushed there: by the learning rate, mostly
+    min_held: float = 0.9,  # at every look, from the first to the last
     good_skill: float = 0.9,  # clinic: faulty up to 0.78, as the last layer learns on what comes through
 ) -> Answer:
     """Hidden sigmoids or tanhs live in their flat ends, where almost no gradient passes."""
     entries = judged(record)
-    if not entries or not record.rows("activations"):
+    if not entries or not (record.rows("activations") or record.rows("gradients")):
         yield NotEvaluated("no activations were seen" if entries else "learning cannot be judged")
         return
     for entry in entries:
@@ -69,7 +74,12 @@ def in_run(
             for place in places
             if middle(place.columns["flat"]) > min_share and place.columns["flat"][0] > min_at_first
         ]
-        if not flat or not fails(entry, good_skill):
+        held = [place for place in flat if float(np.nanmin(place.columns["flat"])) > min_held]
+        # Of a loss without a constant's to compare with, its fall says little: the layers behind learn on what comes.
+        if held and not np.isfinite(entry.skill) and not entry.drop > good_skill:
+            flat = held
+        elif not flat or not fails(entry, good_skill):
+            yield from _gates(record, source, entry)
             continue
         worst = max(flat, key=lambda place: middle(place.columns["flat"]))
         share, at_first = middle(worst.columns["flat"]), float(worst.columns["flat"][0])
@@ -91,6 +101,43 @@ def in_run(
             subject=built_at(record, entry.objective),
         )
         return
+
+
+def _gates(
+    record: Record,
+    source: Source,
+    entry: Progress,
+    *,
+    min_bias: float = 7.0,  # root mean square: a slope of 0.001 is left; a chrono initialisation has 4 to 6
+    good_skill: float = 0.3,
+) -> Answer:
+    """The biases of a recurrent layer start so far out that its gates neither open nor close."""
+    rows = record.rows("gradients", site=entry.objective.number)
+    if not fails(entry, good_skill) or not rows or number(rows[0].get("n")) != 0:
+        return
+    for parameter, norm in zip(rows[0].get("params") or [], numbers(rows[0].get("weight"))):
+        known = record.parameters.get(parameter)
+        leaf = known.name.rpartition(".")[2] if known is not None else ""
+        if known is None or not leaf.startswith(("bias_ih_l", "bias_hh_l")):
+            continue
+        size = float(norm) / max(1, known.size) ** 0.5
+        if size > min_bias:
+            text = f"the biases {known.name} start at a root mean square of {size:.3g}: the gates stand at their ends"
+            evidence = Evidence(text, "weights", size, 1.0)
+            shown = Evidence(standing(entry), "objective", entry.last, entry.baseline)
+            built = built_at(record, entry.objective)
+            site = _filled(source, leaf) or layer_site(record, source, parameter)
+            yield Finding(site, (evidence, shown), 0.88, layer=known.layer, subject=built)
+            return
+
+
+def _filled(source: Source, attribute: str) -> Site | None:
+    """The first statement that mentions a parameter of torch's recurrent layers by its own name."""
+    for module in source:
+        found = [n for n in ast.walk(module.tree) if isinstance(n, ast.Attribute) and n.attr == attribute]
+        if found:
+            return site_at(module, min(found, key=lambda node: node.lineno))
+    return None
 
 
 def _site(record: Record, source: Source, place: Activation, from_start: bool) -> Site | None:
@@ -132,7 +179,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 CONDITION = Condition(
     "saturated-activations",
     "warning",
-    needs=("activations", "objective", "constant_loss"),
+    needs=("activations", "objective", "constant_loss", "weights", "parameters"),
     in_run=in_run,
     remedies=remedies,
     by_learning=True,

@@ -45,7 +45,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...record import Record
-from ...record.record import number
+from ...record.record import number, numbers
 from ...source import Source
 from ...source.initialisers import CONSTANT, drawn_tensors, initialiser_at, random_again
 from ...source.program import Event, Value
@@ -54,7 +54,8 @@ from ...source.program.queries import Place, called, entries
 from ...source.program.values import Attr, Branch, Call, Element, External
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..doubts import asks, surer_when_better, weighed
-from ..questions import initialiser_site, layer_name, layer_site, optimizers_of, site_of_event
+from ..network import attribute_made, listed
+from ..questions import initialiser_site, layer_name, layer_site, optimizers_of, site_at, site_of_event
 from ..weights import built_at, drawn_weights
 
 
@@ -108,6 +109,39 @@ def in_run(
             0.96,
             layer=names[0],
             subject=built_at(record, objective),
+        )
+        return
+    yield from _zero_factors(record, source)
+
+
+def _zero_factors(record: Record, source: Source, *, min_samples: int = 3, min_matrices: int = 2) -> Answer:
+    """Matrices that are multiplied with each other, all zero: each one's gradient is a multiple of the other."""
+    reached = {leaf for objective in record.objectives for leaf in objective.leaves}
+    for optimizer in record.optimizers:
+        rows = record.rows("update", opt=optimizer.number)
+        moved: set[int] = set()
+        met: set[int] = set()
+        for row in rows:
+            figures = zip(row.get("params") or [], numbers(row.get("weight")), numbers(row.get("change")))
+            for parameter, weight, change in figures:
+                met.add(parameter)
+                if not (weight == 0 and change == 0):
+                    moved.add(parameter)
+        still = sorted(n for n in (met - moved) & reached if len(record.parameters[n].shape) >= 2)
+        if len(rows) < min_samples or len(still) < min_matrices:
+            continue
+        names = [record.parameters[n].name for n in still]
+        made = attribute_made(source, names[0].rpartition(".")[2])
+        text = (
+            f"{listed(names)} are zero and have been so for {optimizer.steps} steps: where such matrices are "
+            "multiplied, each holds back the gradient of the other"
+        )
+        yield Finding(
+            site_at(made[0], made[1]) if made is not None else layer_site(record, source, still[0]),
+            (Evidence(text, "updates", 0.0, 1.0),),
+            0.95,
+            layer=layer_name(record, still[0]),
+            subject=optimizer.site,
         )
         return
 
@@ -186,7 +220,7 @@ DRAWING = (
 CONDITION = Condition(
     "symmetric-init",
     "error",
-    needs=("unit_symmetry", "optimizers"),
+    needs=("unit_symmetry", "optimizers", "updates", "parameters"),
     in_run=in_run,
     suspects=asks(in_run, "fresh_initialisation"),
     in_experiment=weighed(in_run, fresh_initialisation=surer_when_better),

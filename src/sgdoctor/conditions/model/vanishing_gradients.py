@@ -123,9 +123,16 @@ def _site(record: Record, source: Source, objective: object, first: int | None) 
 
 
 def _stacked(source: Source) -> Site | None:
-    """The first layer that is made in a loop or comprehension."""
+    """The first layer, or block of the script's own, that is made in a loop or comprehension."""
+    blocks = {
+        node.name
+        for module in source
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.ClassDef) and any(module.dotted(base).endswith("nn.Module") for base in node.bases)
+    }
     for module in source:
-        for call in module.calls("torch.nn.Linear", "torch.nn.Conv2d", "torch.nn.Conv1d"):
+        own = (n for n in ast.walk(module.tree) if isinstance(n, ast.Call) and module.segment(n.func) in blocks)
+        for call in (*module.calls("torch.nn.Linear", "torch.nn.Conv2d", "torch.nn.Conv1d"), *own):
             if module.enclosing(call, ast.For, ast.ListComp, ast.GeneratorExp) is not None:
                 return site_at(module, call)
     return None
