@@ -20,7 +20,7 @@ class Trainer:
         self.model = model
         self.settings = settings
         self.criterion = nn.CrossEntropyLoss()
-        self.optimizer = torch.optim.SGD(model.parameters(), lr=settings.lr, momentum=0.9)  # expect: no-regularisation
+        self.optimizer = torch.optim.SGD(model.parameters(), lr=settings.lr, momentum=0.9)  # expect: no-regularisation  # expect: overfitting
 
     def fit(self, train, val):
         for epoch in range(self.settings.epochs):
@@ -38,7 +38,7 @@ class Trainer:
     @torch.no_grad()
     def evaluate(self, loader):
         self.model.eval()
-        losses = [self.criterion(self.model(x), y).item() for x, y in loader]  # expect: overfitting
+        losses = [self.criterion(self.model(x), y).item() for x, y in loader]
         return sum(losses) / len(losses)
 
 

@@ -16,7 +16,7 @@ net = nn.Sequential(
     nn.GELU(),
     nn.Linear(256, 2),
 )
-opt = torch.optim.Adam(net.parameters(), lr=2e-3)  # expect: no-regularisation
+opt = torch.optim.Adam(net.parameters(), lr=2e-3)  # expect: no-regularisation  # expect: overfitting
 for epoch in range(90):
     net.train()
     for rows in torch.randperm(100).split(25):
@@ -25,7 +25,7 @@ for epoch in range(90):
         opt.step()
     net.eval()
     with torch.no_grad():
-        held = F.cross_entropy(net(held_x), held_y)  # expect: overfitting
+        held = F.cross_entropy(net(held_x), held_y)
         right = (net(held_x).argmax(1) == held_y).float().mean()
     if epoch % 10 == 9:
         print(f"epoch {epoch + 1} held-out loss {held.item():.3f} accuracy {right.item():.3f}")
