@@ -13,7 +13,7 @@ from .graph import Graph
 from .handover import Handover
 from .probes import BASE, ON_REQUEST, PROBES, Absent
 from .probes.windows import BACKWARD, CLOSURE, STEP
-from .sampler import Beat, Sampler
+from .sampler import Beat, Root, Sampler
 from .sites import Sites
 from .writer import Writer
 
@@ -24,17 +24,6 @@ WHOLE = ("loss", "labels", "clip", "scheduler")  # what is looked at of a sharde
 
 # What a backward pass is about to go through (None where it is not looked at closely), its line, its number there.
 Begun = tuple["Graph | None", "int | None", int]
-
-
-class Root:
-    """What backward passes from one line need at every step."""
-
-    __slots__ = ("add", "beat", "marked_next")
-
-    def __init__(self, beat: Beat, add: Callable[[Any, int], None]) -> None:
-        self.beat = beat
-        self.add = add  # takes the value of the loss, and the step
-        self.marked_next = 0  # the pass from which on one is marked, see `kept`
 
 
 class Observer(Handover):

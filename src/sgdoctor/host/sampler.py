@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from time import perf_counter
+from typing import Any
 
 DENSE = 6  # first events of a key that are always looked at
 SPACING = 1.12  # then each sample is at least this factor later than the last: about 20 samples a decade
@@ -24,6 +25,17 @@ class Beat:
     def __init__(self, growth: float) -> None:
         self.count = self.next = self.urgent = 0
         self.growth, self.floor = growth, int(DENSE * growth)
+
+
+class Root:
+    """What backward passes from one line need at every step."""
+
+    __slots__ = ("add", "beat", "marked_next")
+
+    def __init__(self, beat: Beat, add: Callable[[Any, int], None]) -> None:
+        self.beat = beat
+        self.add = add  # takes the value of the loss, and the step
+        self.marked_next = 0  # the pass from which on one is marked, see `kept`
 
 
 class Sampler:

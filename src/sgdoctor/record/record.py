@@ -218,6 +218,12 @@ class Optimizer:
         return self._record.rows("update", opt=self.number)
 
     @cached_property
+    def given(self) -> set[int]:
+        """Numbers of the tensors that had a gradient at a sampled step."""
+        pairs = [pair for row in self.updates for pair in zip(row.get("params") or [], numbers(row.get("grad")))]
+        return {parameter for parameter, size in pairs if size > 0}
+
+    @cached_property
     def turns(self) -> Rows:
         """Slopes before and after sampled steps."""
         return self._record.rows("turn", opt=self.number)

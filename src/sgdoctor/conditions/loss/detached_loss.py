@@ -139,17 +139,9 @@ def _partial(record: Record, source: Source, min_backwards: int) -> Answer:
     reached = {leaf for objective in record.objectives for leaf in objective.leaves}
     held = {p for optimizer in record.optimizers if optimizer.steps for p in optimizer.parameters}
     # A checkpointed block has a graph of its own, inside the backward, and its gradients come from there.
-    given = {
-        p
-        for optimizer in record.optimizers
-        for row in optimizer.updates
-        for p, gradient in zip(row.get("params") or [], numbers(row.get("grad")))
-        if gradient > 0
-    }
+    given = {p for optimizer in record.optimizers for p in optimizer.given}
     cut_off = sorted(p for p in held - reached - given if p in record.parameters)
-    if not cut_off or len(cut_off) == len(held):
-        return
-    place = _cut_in_forward(record, source, cut_off)
+    place = _cut_in_forward(record, source, cut_off) if 0 < len(cut_off) < len(held) else None
     if place is None:
         return
     names = [record.parameters[p].name for p in cut_off]
