@@ -16,7 +16,7 @@ model = nn.Sequential(nn.Linear(10, 24), nn.ReLU(), nn.Linear(24, 1))
 criterion = nn.BCEWithLogitsLoss(pos_weight=torch.tensor(24.0))
 optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
 
-for epoch in range(10):
+for epoch in range(40):
     model.train()
     for x, y in loader:
         loss = criterion(model(x).squeeze(1), y)
