@@ -9,6 +9,7 @@ import numpy as np
 
 from .record import Column, Record, Row, Rows, number, numbers
 
+PARTS = 5  # as the probe divides samples
 STRETCHES = 4  # a run is told as so many, each of as many looks
 
 
@@ -49,9 +50,7 @@ def sureness(record: Record, *, graded: bool) -> dict[Any, list[Hits]]:
     for site, rows in _lines(record, "sureness", graded).items():
         width = len(numbers(rows[-1].get("counts")))
         whole = [columns for row in rows if (columns := [numbers(row.get(field)) for field in fields])]
-        kept = [each for each in whole if [len(part) for part in each] == [len(each[0]), len(each[0]), *[width] * 3]]
-        depth = max((len(each[0]) for each in kept), default=0)
-        kept = [each for each in kept if len(each[0]) == depth and depth]
+        kept = [each for each in whole if [len(part) for part in each] == [PARTS, PARTS, width, width, width] and width]
         found[site] = [Hits(*(np.sum([each[i] for each in part], axis=0) for i in range(5))) for part in _parts(kept)]
     return found
 
@@ -60,8 +59,7 @@ def tails(record: Record, *, graded: bool) -> dict[Any, list[Tails]]:
     """By the line of the loss, stretches of a run."""
     found = {}
     for site, rows in _lines(record, "tails", graded).items():
-        depth = len(numbers(rows[-1].get("of")))
-        kept = [row for row in rows if len(numbers(row.get("of"))) == len(numbers(row.get("far"))) == depth and depth]
+        kept = [row for row in rows if len(numbers(row.get("of"))) == len(numbers(row.get("far"))) == PARTS]
         found[site] = [_tails(part) for part in _parts(kept)]
     return found
 

@@ -8,10 +8,10 @@ optimiser lowers. With enough capacity and time the net learns them by heart, an
 
 ## How it is told apart
 Decided on which errors are left, as labels are compared with outputs by how sure these are. Where a task is hard,
-errors are unsure: the surest fifth is (nearly) all right. Where labels are wrong at random, the surest outputs are wrong as
-often as the middling ones, in every predicted class, although most outputs are right. Looked at in evaluations, where
-the network is at its best, else in the later part of training. Of values: the bulk is fitted closely, and errors far
-outside of it, which carry nearly all the squared error, stand at small and large outputs alike.
+errors are unsure: the surest fifth is (nearly) all right. Where labels are wrong at random, the surest outputs are
+wrong as often as the middling ones, in every predicted class, although most outputs are right. Looked at in
+evaluations, where the network is at its best, else in the later part of training. Of values: the bulk is fitted
+closely, and errors far outside of it, which carry most of the squared error, stand at small and large outputs alike.
 - `overfitting`: clean labels are learnt by heart as well; the surest outputs of an evaluation stay right.
 - `underfitting`: sure and wrong in some region, which is one predicted class or one range of outputs, not in all.
 - `uninformative-labels`: all labels are wrong, nothing is learnt. `class-imbalance`: one class is never predicted.
@@ -142,7 +142,7 @@ def _evaluations(record: Record, call: Row, kind: str, least: int) -> Iterator[o
 def _of_classes(record: Record, call: Row, flat: Flat) -> Evidence | None:
     evaluated, trained = sureness(record, graded=False), sureness(record, graded=True)
     for site in _evaluations(record, call, "sureness", flat.seen):
-        best = max(evaluated[site][1:], key=lambda hits: hits.share, default=None)
+        best = max(evaluated[site][-3:], key=lambda hits: hits.share, default=None)
         if best is not None and _is_flat(best, flat):
             return _told(best, "an evaluation")
     for hits in trained.get(call.get("site"), [])[-1:-3:-1]:
@@ -181,7 +181,7 @@ def _told(hits: Hits, where: str) -> Evidence:
 def _of_values(record: Record, call: Row, far: Far) -> Evidence | None:
     evaluated, trained = tails(record, graded=False), tails(record, graded=True)
     for site in _evaluations(record, call, "tails", far.seen):
-        best = min(evaluated[site][1:], key=lambda part: part.scale, default=None)
+        best = min(evaluated[site][-3:], key=lambda part: part.scale, default=None)
         if best is not None and _is_far(best, far):
             return _carried(best, "an evaluation")
     last = trained.get(call.get("site"), [])[-1:]
