@@ -119,7 +119,10 @@ def _plain(record: Record, call: Row, entry: Progress) -> bool:
     if len(entry.objective.calls) > 1:
         return False
     shape = (call.get("output") or {}).get("shape") or [0]
-    for row in record.rows("features"):
+    inputs = record.rows("features")
+    if shape[0] > max(((row.get("shape") or shape)[0] for row in inputs), default=shape[0]):
+        return False  # a label for each step of a sequence
+    for row in inputs:
         known = record.parameters.get(row.get("param", -1)) if row.get("indices") else None
         if known is not None and (shape[1:] == list(known.shape[:1]) or (row.get("shape") or shape)[0] != shape[0]):
             return False  # what follows a token is often chance
