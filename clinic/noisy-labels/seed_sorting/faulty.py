@@ -33,8 +33,8 @@ class Sorter(nn.Module):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--loose", type=float, default=0.2)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--loose", type=float, default=0.25)
     args = parser.parse_args()
     torch.manual_seed(21)
     g = torch.Generator().manual_seed(3)

@@ -33,7 +33,7 @@ class Sorter(nn.Module):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--loose", type=float, default=0.0)
     args = parser.parse_args()
     torch.manual_seed(21)
