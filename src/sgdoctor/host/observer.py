@@ -56,6 +56,7 @@ class Observer(Handover):
     validations: Any
     structure: Any
     batches: Any
+    errors: Any
     doors: Any
     ranks: Any
     resumes: Any
@@ -179,6 +180,7 @@ class Observer(Handover):
         else:
             self.validations.on_loss(name, place[0], result)
         self.batches.on_loss(name, place, output, target)
+        self.errors.on_loss(name, place, output, target)
         # A backward pass that follows ticks as well, and in most loops one does.
         if not place[1] or self.backwards == self._lost_at:
             self.tick()

@@ -82,6 +82,7 @@ _TABLE = (
     Signal("loader_feeds", ("loader",), "batches", "handed over, and trained on: `feed`", "event"),
     Signal("loader_overlap", ("loader", "loader"), "samples", "the same samples in two loaders: `overlap`", "once"),
     Signal("label_recall", ("sample", "class"), "samples", "labels, predictions, hits by class: `labels`", "sample"),
+    Signal("errors_by_sureness", ("sample", "part"), "samples", "which errors are left: `sureness`, `tails`", "sample"),
     Signal("bad_values", ("sample",), "elements", "inputs and targets that are not finite: `bad`", "sample"),
     Signal("norm_samples", ("sample",), "samples", "what batch norm takes its moments from: `norm`", "sample"),
     Signal("memory", ("sample",), "bytes", "resident memory of the process: `memory`", "sample"),

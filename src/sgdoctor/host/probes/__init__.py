@@ -16,6 +16,7 @@ from .checkpoints import Checkpoints
 from .crash import Crash
 from .doors import Doors
 from .dropouts import Dropouts
+from .errors import Errors
 from .gradients import Gradients
 from .kept import Evaluations, KeptGraphs
 from .loaders import Loaders
@@ -64,6 +65,7 @@ PROBES: dict[str, Callable[[Any], Any]] = {
     "structure": Structure,
     "batches": Batches,
     "doors": Doors,
+    "errors": Errors,
     # Many processes
     "ranks": Ranks,
     "resumes": Resumes,
