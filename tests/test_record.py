@@ -17,7 +17,7 @@ from hypothesis import given
 
 import clinic
 from sgdoctor import RecordError
-from sgdoctor.record import Progress, Record, load, progress
+from sgdoctor.record import Progress, Record, Site, load, progress
 from sgdoctor.record.inputs import doors
 from sgdoctor.record.record import SCHEMA, number, numbers, reach
 from sgdoctor.record.schema import FIELDS, misfits
@@ -69,7 +69,7 @@ def test_make_needs_no_torch_and_holds_what_it_is_given() -> None:
         {"k": "objective", "site": 0, "values": ["Infinity", 1.0], "stride": 4},
         {"k": "graph", "site": 0, "leaves": [0], "calls": [2, 1]},
     )
-    assert record.site(0) == ("train.py", 3, "main") and record.site(1) is None and record.site(None) is None
+    assert record.site(0) == Site("train.py", 3, "main") and record.site(1) is None and record.site(None) is None
     parameter = record.parameters[0]
     assert (parameter.layer, parameter.size, parameter.declared) == ("fc1", 32, True)
     (optimizer,) = record.optimizers
@@ -143,7 +143,7 @@ def test_every_row_may_lack_any_field() -> None:
 def test_a_field_of_another_type_is_left_out_alone() -> None:
     record = Record.make({"k": "site", "i": 0, "file": "train.py", "line": 3, "function": ["?"]})
     assert record.misfits == {"site.function"}
-    assert record.site(0) == ("train.py", 3, "")
+    assert record.site(0) == Site("train.py", 3, "")
 
 
 def test_a_record_cut_at_any_byte_is_read(tmp_path: Path) -> None:
