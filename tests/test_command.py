@@ -23,7 +23,7 @@ y = x[:, :1] - 2 * x[:, 1:2] + 0.1 * torch.randn(256, 1)
 model = torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Linear(16, 1))
 optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
 """
-# Gradients are never cleared: line 12 of each script is the backward().
+# Gradients are never cleared: line 13 of each script is the step().
 FAULTY = (
     HEAD
     + """
@@ -65,11 +65,11 @@ def test_faulty_script(faulty: Path) -> None:
     assert ended.stdout == "done\n", "standard output is the script's own"
     found = document(faulty)
     assert (found["verdict"], found["run"]["exit"], found["run"]["steps"]) == ("faulty", "completed", 60)
-    assert first_cause(found) == ("missing-zero-grad", 12)
+    assert first_cause(found) == ("missing-zero-grad", 13)
     patch = found["findings"][0]["remedies"][0]["patch"]
     assert "+    optimizer.zero_grad()\n     loss.backward()" in patch
     last = ended.stderr.strip().splitlines()[-6:]
-    assert any("missing-zero-grad" in line for line in last) and any("train.py:12" in line for line in last)
+    assert any("missing-zero-grad" in line for line in last) and any("train.py:13" in line for line in last)
 
 
 def test_patch_mends_the_script(faulty: Path) -> None:
@@ -138,7 +138,7 @@ def test_script_that_raises_is_diagnosed(tmp_path: Path) -> None:
     found = document(tmp_path)
     assert ended.returncode == 1 and "ZeroDivisionError" in ended.stderr
     assert (found["verdict"], found["run"]["exit"]) == ("crashed", "raised")
-    assert first_cause(found) == ("missing-zero-grad", 12)
+    assert first_cause(found) == ("missing-zero-grad", 13)
 
 
 def test_script_that_is_killed_is_diagnosed(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_script_that_is_killed_is_diagnosed(tmp_path: Path) -> None:
     found = document(tmp_path)
     assert (ended.returncode, found["run"]["exit_status"], found["run"]["exit"]) == (137, 137, "killed")
     assert found["verdict"] == "faulty"
-    assert first_cause(found) == ("missing-zero-grad", 12)
+    assert first_cause(found) == ("missing-zero-grad", 13)
 
 
 def test_script_that_is_interrupted_is_diagnosed(tmp_path: Path) -> None:
@@ -169,7 +169,7 @@ def test_script_that_is_interrupted_is_diagnosed(tmp_path: Path) -> None:
     found = document(tmp_path)
     assert process.returncode == 130 and b"KeyboardInterrupt" in errors
     assert (found["run"]["exit"], found["verdict"]) == ("killed", "faulty")
-    assert first_cause(found) == ("missing-zero-grad", 12)
+    assert first_cause(found) == ("missing-zero-grad", 13)
 
 
 def test_script_that_never_trains(tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_report_reads_the_last_record(faulty: Path) -> None:
     sgdoctor("run", "--quiet", "train.py", cwd=faulty)
     (faulty / "train.py").unlink()  # the record carries the source
     ended = sgdoctor("report", "--format", "concise", cwd=faulty)
-    assert ended.returncode == 1 and ended.stdout.startswith("train.py:12: error [missing-zero-grad]")
+    assert ended.returncode == 1 and ended.stdout.startswith("train.py:13: error [missing-zero-grad]")
     assert sgdoctor("report", "nowhere", cwd=faulty).returncode == 2
 
 

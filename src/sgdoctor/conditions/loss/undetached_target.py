@@ -171,5 +171,6 @@ CONDITION = Condition(
     needs=("loss_calls", "loss_values", "loss_arguments", "loss_terms", "parameters"),
     in_run=in_run,
     remedies=remedies,
+    flatters=True,  # a target that moves towards its prediction makes the loss smaller than it is
     structural=True,
 )

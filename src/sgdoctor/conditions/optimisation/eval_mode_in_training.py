@@ -202,8 +202,8 @@ def in_source(source: Source) -> Iterator[Finding]:
                 continue
             again = "from the second round on " if "train" in forward.modes else ""
             text = f"{again}the model trains at line {event.line} in eval mode: nothing calls train() in between"
-            site, subject = site_of_event(forward.switch), site_of_event(event)
-            yield Finding(site, (Evidence(text),), 0.93, subject=subject)
+            switch = site_of_event(forward.switch)
+            yield Finding(switch, (Evidence(text),), 0.93, subject=(site_of_event(event), switch))
             return
 
 

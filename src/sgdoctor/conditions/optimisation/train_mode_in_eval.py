@@ -194,7 +194,7 @@ def in_source(source: Source) -> Iterator[Finding]:
                 (f.place.event for f in modes_of(entry).forwards() if f.model is forward.model and f.place.event.grad),
                 None,
             )
-            subject = site_of_event(forth) if forth is not None else None
+            subject = (site_of_event(event), site_of_event(forth) if forth is not None else None)
             yield Finding(site_of_event(event), (Evidence(text),), 0.92, subject=subject)
             return
 
