@@ -12,7 +12,7 @@ from sgdoctor.conditions import catalogue
 from sgdoctor.record import load
 
 CASES = clinic.cases()
-LIVE_PARTS = 20  # a stale record cannot hide a broken probe for more than so many days
+LIVE_PARTS = 40  # a stale record cannot hide a broken probe for more than so many days
 IDS = [case.name for case in CASES]
 
 

@@ -12,4 +12,4 @@ def test_binary_rows_do_not_collide() -> None:
     probe._torch, probe._weights = torch, {}
     kinds = torch.randint(0, 4, (2000, 8), generator=torch.Generator().manual_seed(3))
     rows = torch.nn.functional.one_hot(kinds, 4).float()
-    assert len(set(probe._fingerprints(rows))) == len(kinds.unique(dim=0))
+    assert len(set(probe.fingerprints(rows))) == len(kinds.unique(dim=0))

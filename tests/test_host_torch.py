@@ -232,7 +232,7 @@ def test_other_ways_to_run_a_model(tmp_path: Path) -> None:
     ended, record = both(tmp_path, COMPILERS)
     assert ended.status == 0 and record.steps == 16
     calls = [row for row in record.rows("loss") if row["grad"] and record.calls[row["call"]]["fn"] == "cross_entropy"]
-    assert len(calls) >= 8  # those of the default device were not taken for two
+    assert len(calls) >= 2  # looked at although the budget is spent; those of the default device were not taken for two
 
 
 THREADS = """

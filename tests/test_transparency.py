@@ -37,4 +37,5 @@ def test_training_is_bit_identical(name: str, tmp_path: Path) -> None:
 
 
 def test_every_script_is_tested() -> None:
-    assert {path.stem for path in SCRIPTS.glob("*.py")} == {*TRAINED, "digest", "healthy_infinities"}
+    alone = {path.stem for path in SCRIPTS.glob("*.py") if not path.stem.endswith("_ranks")}  # those: test_ranks.py
+    assert alone == {*TRAINED, "digest", "healthy_infinities"}

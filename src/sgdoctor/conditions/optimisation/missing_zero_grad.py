@@ -86,7 +86,7 @@ def in_run(
         backward = next(
             (o.site for o in record.objectives if optimizer is None or optimizer in optimizers_of(record, o)), None
         )
-        if optimizer is not None and backward is None:
+        if optimizer is not None and backward is None and any(o.leaves for o in record.objectives):
             continue  # no backward adds to what it holds: its gradients are assigned (master weights)
         stepped_at = lines_of(record, "S", optimizer.number) if optimizer is not None else []
         known = norms[np.isfinite(norms)]
@@ -185,7 +185,7 @@ def in_source(source: Source) -> Iterator[Finding]:
 CONDITION = Condition(
     "missing-zero-grad",
     "error",
-    needs=("stale_gradients", "optimizers", "loop_windows"),
+    needs=("stale_gradients", "optimizers", "loop_windows", "graph"),
     in_run=in_run,
     in_source=in_source,
     remedies=remedies,
