@@ -112,7 +112,7 @@ def test_select_and_ignore(faulty: Path) -> None:
 
 
 def test_comment_allows_a_condition(tmp_path: Path) -> None:
-    allowed = FAULTY.replace("loss.backward()", "loss.backward()  # sgdoctor: allow[missing-zero-grad]")
+    allowed = FAULTY.replace("optimizer.step()", "optimizer.step()  # sgdoctor: allow[missing-zero-grad]")
     (tmp_path / "train.py").write_text(allowed + LOOP)
     sgdoctor("run", "--quiet", "--json", "out.json", "train.py", cwd=tmp_path)
     assert "missing-zero-grad" not in {f["condition"] for f in document(tmp_path)["findings"]}
