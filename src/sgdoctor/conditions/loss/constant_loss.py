@@ -191,7 +191,8 @@ def _pinned(record: Record, objective: Objective, min_backwards: int) -> Finding
     """One value for every batch, with gradients that are rounding errors: what varies does not reach it."""
     values = objective.values[np.isfinite(objective.values)]
     rows = record.rows("gradients", site=objective.number)
-    ratios = np.concatenate([numbers(row.get("grad")) / numbers(row.get("weight")) for row in rows] or [np.array([])])
+    sizes = [(numbers(row.get("grad")), numbers(row.get("weight"))) for row in rows]
+    ratios = np.concatenate([np.array([]), *(grad / weight for grad, weight in sizes if len(grad) == len(weight))])
     ratios = ratios[np.isfinite(ratios)]
     if len(values) < max(min_backwards, PINNED_STEPS) or not len(ratios) or values[-1] == 0:
         return None
@@ -202,8 +203,11 @@ def _pinned(record: Record, objective: Objective, min_backwards: int) -> Finding
     text = f"the loss is {values[-1]:.7g} for each of {objective.count} batches, whatever the weights and the data"
     if call.get("fn") == "cross_entropy" and width and abs(values[-1] - np.log(max(1, width[0]))) < 1e-4:
         text += f": ln {width[0]}, the value of outputs that are the same for all classes"
-    sizes = f"the largest gradient is {ratios.max():.1g} of its weight, which is rounding"
-    evidence = (Evidence(text, "objective", float(values[-1])), Evidence(sizes, "gradients", float(ratios.max()), 0.0))
+    largest = f"the largest gradient is {ratios.max():.1g} of its weight, which is rounding"
+    evidence = (
+        Evidence(text, "objective", float(values[-1])),
+        Evidence(largest, "gradients", float(ratios.max()), 0.0),
+    )
     return Finding(record.site(call.get("site")) or objective.site, evidence, 0.9)
 
 
