@@ -118,13 +118,6 @@ def crash_site(record: Record) -> Site | None:
     return record.site(frames[-1]) if frames else None
 
 
-def layer_calls(source: Source, *kinds: str) -> Iterator[tuple[Module, ast.Call]]:
-    """Where layers of these classes of torch.nn are made."""
-    for module in source:
-        for call in module.calls(*(f"torch.nn.{kind}" for kind in kinds), *(f"torch.nn.modules.{k}" for k in kinds)):
-            yield module, call
-
-
 def statement_of(module: Module, node: ast.AST) -> ast.stmt | None:
     """The statement a node stands in."""
     found = node if isinstance(node, ast.stmt) else module.enclosing(node, ast.stmt)

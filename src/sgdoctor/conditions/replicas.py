@@ -89,21 +89,12 @@ class Replicas:
         return bool(with_grads) and all(each <= APART for sample in with_grads for each in sample.grads)
 
     @property
-    def started_apart(self) -> bool:
-        """Whether weights differ before the first step."""
-        return any(sample.n == 0 and any(each > APART for each in sample.weights) for sample in self.steps)
-
-    @property
     def exchanged(self) -> bool:
         """Whether tensors (not just single numbers) are exchanged, or a wrapper of torch does it."""
         moved = any(
             count for name, count in self.counts.items() if not name.endswith("scalar") and "gather" not in name
         )
         return moved or bool(self.record.rows("wrapper"))
-
-    def sample_row(self, opt: int) -> Sample | None:
-        """The last look at an optimizer."""
-        return next((sample for sample in reversed(self.steps) if sample.opt == opt), None)
 
 
 def _spread(rows: list[Row], name: str) -> list[float]:

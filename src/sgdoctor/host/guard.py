@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from .frames import raised_by_signal
 from .probes import PROBES, Absent
-
-
-class Nested(threading.local):
-    """How many backward passes of one thread are going on inside each other."""
-
-    depth = 0
 
 
 def stop_asked(file: str) -> int | None:

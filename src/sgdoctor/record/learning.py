@@ -103,11 +103,6 @@ class Progress:
         return _mean(gaps) / baseline if np.isfinite(baseline) and baseline > 1e-12 else np.nan
 
     @cached_property
-    def accuracy(self) -> float:
-        """Share of right classes in the late samples."""
-        return _mean(self.late.column("accuracy"))
-
-    @cached_property
     def class_shares(self) -> Column:
         """Label frequencies over all samples, one a class; empty where the loss takes no class ids."""
         counts = [numbers(row.get("counts")) for row in self.samples]

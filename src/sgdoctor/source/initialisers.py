@@ -149,7 +149,6 @@ def rectifies(source: Source) -> bool:
     return counts[True] >= counts[False] and counts[True] > 0
 
 
-CREATORS = ("torch.zeros", "torch.ones", "torch.full", "torch.randn", "torch.rand", "torch.empty")
 DROPPED = ("requires_grad", "fill_value", "size")
 
 

@@ -100,16 +100,6 @@ def _filled(module: Module, creation: ast.Call) -> bool:
     return False
 
 
-def calls_on(trail: list[Point], *names: str) -> list[Point]:
-    """Calls on a trail of functions or methods with these names, each once, the use first."""
-    found: dict[int, Point] = {}
-    for point in trail:
-        for node in ast.walk(point.node):
-            if isinstance(node, ast.Call) and point.module.dotted(node.func).rpartition(".")[2] in names:
-                found.setdefault(id(node), Point(point.module, node))
-    return list(found.values())
-
-
 def model_inputs(source: Source, file: str, line: int) -> list[Point]:
     """The trail of the first argument of the innermost call at a line that takes one: `model(x)`."""
     module = source.module(file)

@@ -8,7 +8,6 @@ import select
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -247,14 +246,3 @@ def finished(folder: Path, trial: Trial, status: int, seconds: float) -> Record:
     text = "".join(json.dumps(row) + "\n" for row in rows)
     (folder / PARENT_FILE).write_text(text, encoding="utf-8", errors="backslashreplace")
     return load(folder)
-
-
-def available_memory() -> int | None:
-    """Bytes that can still be had, None where the system does not say."""
-    if sys.platform != "linux":
-        return None
-    with suppress(OSError, ValueError), open("/proc/meminfo", encoding="ascii") as file:
-        for line in file:
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return None

@@ -42,7 +42,6 @@ from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Reme
 from ..questions import site_at, site_of
 
 FITS = ("fit_transform", "fit")
-SPLITS = ("train_test_split", "random_split")
 
 
 def in_run(

@@ -40,8 +40,6 @@ from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Reme
 from ..network import listed
 from ..questions import site_at
 
-RUNS_BLOCKS = ("checkpoint", "checkpoint_sequential", "compile")
-
 
 def in_run(
     record: Record,

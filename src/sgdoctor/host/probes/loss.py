@@ -31,7 +31,6 @@ WITHOUT_TARGET = ("triplet_margin_loss", "cosine_embedding_loss", "margin_rankin
 CLASS_INDEX = ("cross_entropy", "nll_loss", "multi_margin_loss")
 ELEMENTWISE = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss")
 BINARY = ("binary_cross_entropy", "binary_cross_entropy_with_logits")
-REDUCED_BY = {0: "none", 1: "mean", 2: "sum"}
 
 
 class Losses:
@@ -185,20 +184,6 @@ class Losses:
         return functorch is not None and (
             functorch.is_functorch_wrapped_tensor(output) or functorch.is_functorch_wrapped_tensor(result)
         )
-
-    def _functional(self, call: int, site: int | None, result: Any) -> None:
-        """A loss under torch.func.grad: there will be no backward(), so that the call itself is the objective."""
-        functorch = self._torch._C._functorch
-        value = result
-        while functorch.is_gradtrackingtensor(value):
-            value = functorch.get_unwrapped(value)
-        if functorch.is_functorch_wrapped_tensor(value) or value.numel() != 1 or value is result:
-            return
-        number = self._observer.sampler.count(("functional", site))
-        if not number:
-            self._observer.write({"k": "graph", "site": site, "n": 0, "step": 0, "root": "functional", "calls": [call]})
-        self._observer.sampler.due(("functional", site))
-        self._observer.loop.on_objective(site, float(value) if value.device.type == "cpu" else value.detach())
 
     def _describe_output(self, row: dict[str, Any], name: str, output: Any) -> None:
         if output.numel() == 0 or not output.is_floating_point():
