@@ -37,6 +37,9 @@ def command(
 
     Exit status: 0 nothing found, 1 findings (with --diff: changes), 2 a file could not be read.
     """
+    from ..lazily import imported_when_used
+
+    imported_when_used("numpy")  # the conditions read records with it, and no record is read here
     from ..checking import examine
     from ..settings import settings, with_settings
 

@@ -9,14 +9,16 @@ import math
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .schema import misfits
 
-Column = NDArray[np.float64]
+if TYPE_CHECKING:  # `check` reads no record: numpy is not loaded for it
+    from numpy.typing import NDArray
+
+Column: TypeAlias = "NDArray[np.float64]"
 Row = dict[str, Any]
 SCHEMA = 1
 
