@@ -206,8 +206,8 @@ def _judgeable(
         causes = [other.id for other, _ in fired if entry.id in other.explains]
         if entry.by_learning and structural and not set(structural) & set(causes):
             open_questions[entry.id] = f"the loss is no fair judge while {structural[0]} holds"
-        elif entry.by_exclusion and causes:
-            open_questions[entry.id] = f"{causes[0]} explains why nothing is learnt"
+        elif entry.by_exclusion and (causes or structural):
+            open_questions[entry.id] = f"{(causes or structural)[0]} explains why nothing is learnt"
         else:
             kept.append((entry, finding))
     return kept

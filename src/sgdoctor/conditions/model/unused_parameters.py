@@ -199,4 +199,5 @@ CONDITION = Condition(
     needs=("idle_parameters", "graph", "parameters", "optimizers"),
     in_run=in_run,
     remedies=remedies,
+    explains=("uninformative-labels",),  # a position embedding that forward leaves out hides what the labels say
 )
