@@ -8,13 +8,28 @@ from dataclasses import replace
 from ..record import Record
 from ..source import Source
 from .condition import Answer, Evidence, Finding, NotEvaluated, Outcome
+from .questions import judged
 
 Rule = Callable[[Record, Source], Answer]
+Suspects = Callable[[Record, Source], tuple[str, ...]]
 Weigh = Callable[[Finding, Outcome], Finding | NotEvaluated]
 SURE = 0.95  # confidence in what two runs of the same script agree about
 
 
-def asks(in_run: Rule, *experiments: str) -> Callable[[Record, Source], tuple[str, ...]]:
+def left_open(suspects: Suspects) -> Rule:
+    """`in_run` of a condition that a run cannot show: it says that an experiment can."""
+
+    def in_run(record: Record, source: Source) -> Answer:
+        if not judged(record):
+            yield NotEvaluated("learning cannot be judged")
+        elif suspects(record, source):
+            yield NotEvaluated("only an experiment can tell: `sgdoctor prove`")
+
+    in_run.__module__ = suspects.__module__  # where the condition's page stands
+    return in_run
+
+
+def asks(in_run: Rule, *experiments: str) -> Suspects:
     """`suspects` of a condition: these experiments, where the run shows it."""
 
     def suspects(record: Record, source: Source) -> tuple[str, ...]:

@@ -40,20 +40,13 @@ import numpy as np
 from ...record import Progress, Record
 from ...source import Edit, Module, Source
 from ...source.numbers import literals
-from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+from ..condition import Answer, Condition, Evidence, Finding, Outcome, Remedy
+from ..doubts import left_open
 from ..questions import judged, layer_name, layer_site, loss_site, standing
 
 MIN_STEPS = 60  # fewer steps may be a slow start
 WIDE = 32  # units: what a hidden layer of a small model usually has at least
 NARROW = 4  # units; a place as narrow as that holds a few bits of a batch
-
-
-def in_run(record: Record, source: Source) -> Answer:
-    """A run shows a loss that stands still and a narrow model, not whether the one is due to the other."""
-    if not judged(record):
-        yield NotEvaluated("learning cannot be judged")
-    elif suspects(record, source):
-        yield NotEvaluated("only an experiment can tell: `sgdoctor prove`")
 
 
 def suspects(record: Record, source: Source) -> tuple[str, ...]:
@@ -92,7 +85,7 @@ def in_experiment(
     """One batch is not memorised at any rate, by a model that is narrow."""
     outcome = outcomes.get("memorises_one_batch")
     if outcome is None or not outcome.figures:
-        yield from in_run(record, source)
+        yield from CONDITION.in_run(record, source)
         return
     if not outcome.figure("share") > min_share or outcome.figure("rates") < 2:
         return
@@ -157,7 +150,7 @@ CONDITION = Condition(
     "underfitting",
     "warning",
     needs=("objective", "constant_loss", "graph", "parameters"),
-    in_run=in_run,
+    in_run=left_open(suspects),
     by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,

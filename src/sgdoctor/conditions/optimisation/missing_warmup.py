@@ -43,31 +43,20 @@ from ...record.steps import Steps
 from ...source import Source
 from ...source.optimizers import scheduled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+from ..doubts import left_open
 from ..questions import fails, judged, optimizers_of, standing
 
 MIN_STEPS = 60  # of fewer a tenth is no warm-up
+MAX_SKILL = 0.5  # a run that has come half of the way has overcome its start
 SPIKE = 1.5  # largest early loss over the first: runs without a spike have 1.0 to 1.3
 STEP = (0.01, 0.3)  # |change| / |weight| of the largest early step: below it is none, above it is `lr-too-high`
 EARLY = 0.1  # share of the steps in which a rate that rises is a warm-up
 
 
-def in_run(
-    record: Record,
-    source: Source,
-    *,
-    max_skill: float = 0.5,  # a run that has come half of the way has overcome its start
-) -> Answer:
-    """A run shows one start only."""
-    if not judged(record):
-        yield NotEvaluated("learning cannot be judged")
-    elif _started_high(record, max_skill) is not None:
-        yield NotEvaluated("only an experiment can tell: `sgdoctor prove`")
-
-
-def _started_high(record: Record, max_skill: float) -> Optimizer | None:
+def _started_high(record: Record) -> Optimizer | None:
     """The one optimizer of a run that fails and began at its full rate."""
     entries = judged(record)
-    if len(entries) != 1 or entries[0].count < MIN_STEPS or not fails(entries[0], max_skill):
+    if len(entries) != 1 or entries[0].count < MIN_STEPS or not fails(entries[0], MAX_SKILL):
         return None
     found = [each for each in optimizers_of(record, entries[0].objective) if each.steps]
     if len(found) != 1 or warms_up(found[0]):
@@ -99,7 +88,7 @@ def warms_up(optimizer: Optimizer) -> bool:
 
 def suspects(record: Record, source: Source) -> tuple[str, ...]:
     """The same rate, warmed up, where a run that begins at its full rate does not get far."""
-    return ("warm_up",) if _started_high(record, 0.5) is not None else ()
+    return ("warm_up",) if _started_high(record) is not None else ()
 
 
 MIN_GAIN = 0.3  # of the constant output's loss; seeds of one script differ by less
@@ -108,9 +97,9 @@ MAX_LEFT = 0.5  # what the warmed-up run leaves, of what the run as it is leaves
 
 def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
     """With the same rate, reached step by step, it learns."""
-    outcome, optimizer = outcomes.get("warm_up"), _started_high(record, 0.5)
+    outcome, optimizer = outcomes.get("warm_up"), _started_high(record)
     if outcome is None or not outcome.figures or optimizer is None:
-        yield from in_run(record, source)
+        yield from CONDITION.in_run(record, source)
         return
     own, warm = outcome.figure("own_share"), outcome.figure("share")
     if not (own - warm > MIN_GAIN and warm < MAX_LEFT * own):
@@ -139,7 +128,7 @@ CONDITION = Condition(
     "missing-warmup",
     "warning",
     needs=("objective", "constant_loss", "learning_rates", "optimizers", "updates", "structure"),
-    in_run=in_run,
+    in_run=left_open(suspects),
     by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,

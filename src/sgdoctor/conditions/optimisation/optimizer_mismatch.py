@@ -39,21 +39,14 @@ from ...record.record import Optimizer
 from ...record.steps import Steps
 from ...source import Source
 from ...source.optimizers import replaced
-from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+from ..condition import Answer, Condition, Evidence, Finding, Outcome, Remedy
 from ..data.unscaled_features import in_run as unscaled
+from ..doubts import left_open
 from ..model.vanishing_gradients import in_run as vanishing
 from ..questions import fails, judged, late, middle, optimizers_of
 
 SPREAD = 1e4  # largest over smallest relative step of a tensor; no failing SGD run of the clinic has it but from depth
 MIN_STEPS = 60  # fewer steps judge the start, not the rule
-
-
-def in_run(record: Record, source: Source) -> Answer:
-    """A run shows one rule at one rate."""
-    if not judged(record):
-        yield NotEvaluated("learning cannot be judged")
-    elif suspects(record, source):
-        yield NotEvaluated("only an experiment can tell: `sgdoctor prove`")
 
 
 def suspects(record: Record, source: Source) -> tuple[str, ...]:
@@ -100,7 +93,7 @@ def in_experiment(
     rates, other = outcomes.get("learning_rate_range"), outcomes.get("other_optimizer")
     optimizer = _stepping(record)
     if rates is None or other is None or not rates.figures or not other.figures or optimizer is None:
-        yield from in_run(record, source)
+        yield from CONDITION.in_run(record, source)
         return
     own, best = rates.figure("best_share"), other.figure("share")
     if not (own - best > min_gain and best < max_left * own):
@@ -127,7 +120,7 @@ CONDITION = Condition(
     "optimizer-mismatch",
     "warning",
     needs=("objective", "constant_loss", "updates", "optimizers", "features"),
-    in_run=in_run,
+    in_run=left_open(suspects),
     by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,

@@ -42,8 +42,11 @@ from ...source import Source
 from ...source.optimizers import grouped
 from ...source.rates import written
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
+from ..doubts import left_open
 from ..lagging import Split, split
 from ..questions import fails, judged
+
+MAX_SKILL = 0.8  # a run that has come further has no part that holds it back by much
 
 
 class Part(NamedTuple):
@@ -53,29 +56,16 @@ class Part(NamedTuple):
     rate: float
 
 
-def in_run(
-    record: Record,
-    source: Source,
-    *,
-    max_skill: float = 0.8,  # a run that has come further has no part that holds it back by much
-) -> Answer:
-    """A run shows one rate only."""
-    if not judged(record):
-        yield NotEvaluated("learning cannot be judged")
-    elif _split(record, max_skill) is not None:
-        yield NotEvaluated("only an experiment can tell: `sgdoctor prove`")
-
-
-def _split(record: Record, max_skill: float) -> Split | None:
+def _split(record: Record) -> Split | None:
     entries = judged(record)
-    if not entries or not any(fails(entry, max_skill) for entry in entries):
+    if not entries or not any(fails(entry, MAX_SKILL) for entry in entries):
         return None
     return split(record)
 
 
 def suspects(record: Record, source: Source) -> tuple[str, ...]:
     """Rates of its own for the part, and other rates for all."""
-    return ("part_rates", "learning_rate_range") if _split(record, 0.8) is not None else ()
+    return ("part_rates", "learning_rate_range") if _split(record) is not None else ()
 
 
 MIN_GAIN = 0.15  # of the constant output's loss, over the script's run and over the best single rate
@@ -84,9 +74,9 @@ MAX_LEFT = 0.6  # what is left of the loss of either
 
 def in_experiment(record: Record, source: Source, outcomes: Mapping[str, Outcome]) -> Answer:
     """A rate of its own for one part does what no single rate does."""
-    own, every, found = outcomes.get("part_rates"), outcomes.get("learning_rate_range"), _split(record, 0.8)
+    own, every, found = outcomes.get("part_rates"), outcomes.get("learning_rate_range"), _split(record)
     if own is None or every is None or not own.figures or not every.figures or found is None:
-        yield from in_run(record, source)
+        yield from CONDITION.in_run(record, source)
         return
     left = own.figure("share")
     rivals = (own.figure("own_share"), every.figure("best_share"))
@@ -121,7 +111,7 @@ CONDITION = Condition(
     "single-lr-for-all",
     "warning",
     needs=("updates", "optimizers", "objective", "constant_loss"),
-    in_run=in_run,
+    in_run=left_open(suspects),
     by_experiment=True,
     suspects=suspects,
     in_experiment=in_experiment,
