@@ -33,6 +33,7 @@ Compute the term from the outputs as they come from the model.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -57,7 +58,7 @@ FLAT = (
 # A loss that depends on outputs varies from batch to batch by far more than float32 rounds.
 ROUNDING = 1e-5
 PINNED_STEPS = 20  # batches that must agree
-HARD = tuple(name for name in FLAT if name != "ClampBackward")  # flat everywhere, not only at its ends
+LAYERS = ("AddmmBackward", "MmBackward", "BmmBackward", "ConvolutionBackward", "NativeBatchNormBackward")
 CUTS = ("detach", "item", "data", "numpy", "tolist", "round", "sign", "floor", "ceil", "argmax")
 
 
@@ -96,12 +97,21 @@ def _flat(record: Record, source: Source, objective: Objective, gradients: Rows)
                 values = record.rows("loss", call=call).column("value")
                 return _zero(word, len(sizes), values, _cut(source, site, (word,)) or site)
     # A loss by hand: the last operations of the graph are its own.
-    heads = [entry[0] for row in objective.graphs[:1] for entry in row.get("head", [])]
-    flat = None if objective.calls else next((name for name in heads if name.startswith(HARD)), None)
+    flat = None if objective.calls or not np.any(objective.values) else next(_own_flat(objective), None)
     if flat is not None:
         word = _word(flat)
         return _zero(word, len(sizes), objective.values[-1:], _only(source, word) or objective.site)
     return None
+
+
+def _own_flat(objective: Objective) -> Iterator[str]:
+    """Flat operations between the last layer, the first that holds weights, and the loss."""
+    for row in objective.graphs[:1]:
+        for name, *_ in row.get("head", []):
+            if name.startswith(LAYERS):
+                return
+            if name.startswith(FLAT):
+                yield name
 
 
 def _word(operation: str) -> str:
