@@ -90,7 +90,7 @@ def _loss(diagnosis: Diagnosis) -> Figure | None:
     rows = []
     for index, objective in enumerate(record.objectives[:OBJECTIVES]):
         steps, values = _thinned(*_series(objective))
-        name = f"{objective.site.file}:{objective.site.line}" if objective.site else "loss"
+        name = _named(record, objective)
         traces.append(_curve(line(name), steps, values, index))
         finite = [value for value in values if math.isfinite(value)]
         if finite:
@@ -231,6 +231,13 @@ def _place(record: Record, index: int, place: dict[str, Any]) -> str:
 
 def _main_site(record: Record) -> int | None:
     return record.objectives[0].number if record.objectives else None
+
+
+def _named(record: Record, objective: Objective) -> str:
+    if objective.site is None:
+        return "loss"
+    site = record.shown(objective.site)
+    return f"{site.file}:{site.line}"
 
 
 def _series(objective: Objective) -> tuple[list[float], list[float]]:
