@@ -45,6 +45,8 @@ CELLS = {
     + LOOP
     + "    if epoch == 20:\n        os.kill(os.getpid(), signal.SIGINT)",
     "no python": "%%sgdoctor\nfor",
+    "no option": "%%sgdoctor --nothing\npass",
+    "no condition": "%%sgdoctor --select=nothing\npass",
     "nested": "%%sgdoctor\nimport sgdoctor\nwith sgdoctor.observe():\n    pass",
     "with": "with sgdoctor.observe() as observation:\n"
     + re.sub("^", "    ", LOOP, flags=re.MULTILINE).replace("opt.step()", "opt.step(); opt.zero_grad()")
@@ -99,7 +101,8 @@ def test_errors_and_interrupts_go_on_to_the_notebook(outputs: dict[str, list[Any
     assert "missing-zero-grad" in shown([report])[0] and error.ename == "KeyboardInterrupt"
     (error,) = outputs["no python"]
     assert error.ename == "SyntaxError"
-    assert outputs["nested"][-1].ename == "UsageError"
+    for name in ("no option", "no condition", "nested"):
+        assert outputs[name][-1].ename == "UsageError"
 
 
 def test_an_observation_is_shown_as_its_diagnosis(outputs: dict[str, list[Any]]) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 import click
 
-from .api import Observation, diagnose, observe
+from .api import Observation, diagnose, needed_signals, observe
 from .cli.output import conditions_option
+from .errors import UsageError
 from .process import new_folder
 
 
@@ -19,7 +20,10 @@ def load_ipython_extension(shell: Any) -> None:
     """Called by `%load_ext sgdoctor`."""
 
     def sgdoctor(line: str, cell: str) -> None:
-        options = command.main(shlex.split(line), "%%sgdoctor", standalone_mode=False)
+        try:
+            options = command.main(shlex.split(line), "%%sgdoctor", standalone_mode=False)
+        except click.ClickException as error:
+            raise UsageError(f"%%sgdoctor: {error.format_message()}") from None
         if isinstance(options, dict):  # else it was --help
             _run(shell, line, cell, **options)
 
@@ -50,6 +54,7 @@ def _run(
     budget: float,
     name: str | None,
 ) -> None:
+    needed_signals(select, ignore)  # raises where a condition does not exist
     parts = _compiled(shell, line, cell)  # before anything is observed: a cell that is no Python is not run
     observation = observe(new_folder(), budget=budget / 100)
     try:
