@@ -7,7 +7,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 EXAMPLE := clinic/loss-broadcast/concrete_strength
 
-.PHONY: help setup demo test test-all lint types clinic bench proofs
+.PHONY: help setup demo test test-all lint types clinic bench proofs docs
 
 help:  ## What can be made
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -51,6 +51,11 @@ clinic: setup  ## Every script of the clinic under the doctor, as a matrix
 bench: setup  ## What observation and proofs cost, and what a proof is worth beside random search
 	@$(BIN)/python bench/overhead.py
 	@$(BIN)/python bench/prove.py
+
+docs: setup  ## The site in docs/_build/html, from docs/ and the code as it stands
+	@$(PIP) install --group docs
+	@$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
 
 proofs: setup  ## What `sgdoctor prove` makes of every faulty script of the clinic
 	@$(BIN)/python bench/proofs.py

@@ -81,7 +81,7 @@ def test_every_record_gives_a_page(record: Record) -> None:
     assert Skeleton(html.render(found)).tags[0] == "html" and markdown.render(found)
 
 
-def browsed(page: Path, folder: Path) -> tuple[str, list[str]]:
+def browsed(page: Path, folder: Path, *options: str) -> tuple[str, list[str]]:
     """(the page as a browser holds it once its scripts have run, its console).
 
     The page's policy forbids every request, and a browser says in the console what it refused.
@@ -89,7 +89,7 @@ def browsed(page: Path, folder: Path) -> tuple[str, list[str]]:
     command = [
         BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
         "--disable-background-networking", "--disable-component-update", "--disable-sync", "--enable-logging=stderr",
-        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=8000", "--dump-dom", page.as_uri(),
+        f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=8000", "--dump-dom", *options, page.as_uri(),
     ]  # fmt: skip
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     return ended.stdout, [row for row in ended.stderr.splitlines() if ":CONSOLE" in row]
@@ -108,3 +108,19 @@ def test_a_browser_draws_the_page_without_errors_or_requests(tmp_path: Path) -> 
         page.write_text(text.replace("</main>", more + "</main>"), encoding="utf-8")
         _, refused = browsed(page, tmp_path)
         assert any("Content Security Policy" in row for row in refused)
+
+
+# A browser's own window is not made as narrow as a phone: the page stands in a frame that is.
+PHONE = """<iframe src="report.html" width="390" height="800" onload="document.title =
+  [...this.contentDocument.querySelectorAll('*')].filter((each) => !each.closest('pre, .wide, .figure'))
+  .every((each) => each.scrollWidth <= 390) ? 'fits' : 'too wide'"></iframe>"""
+
+
+@pytest.mark.skipif(not BROWSER, reason="no Chromium on this machine")
+def test_the_page_fits_a_phone(tmp_path: Path) -> None:
+    case = clinic.cases(["unscaled-features/loan_grades/faulty"])[0]
+    (tmp_path / "report.html").write_text(html.render(diagnose(clinic.restore(case))), encoding="utf-8")
+    frame = tmp_path / "phone.html"
+    frame.write_text(PHONE, encoding="utf-8")
+    drawn, _ = browsed(frame, tmp_path, "--allow-file-access-from-files")
+    assert "<title>fits</title>" in drawn

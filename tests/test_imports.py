@@ -16,6 +16,8 @@ ROOT = Path(__file__).resolve().parent.parent / "src" / "sgdoctor"
 # A room imports only rooms that stand lower than itself.
 HEIGHT = {
     "errors": 0,
+    "cells": 0,
+    "lazily": 0,
     "host": 0,
     "pages": 1,
     "settings": 1,
@@ -32,6 +34,7 @@ HEIGHT = {
     "cli": 6,
     "__init__": 6,
     "__main__": 7,
+    "magic": 7,
 }
 ALLOWED = {
     ("diagnosis/diagnosis.py", "report"),  # str(diagnosis) is the report: what everyone tries first in a notebook

@@ -30,12 +30,18 @@ __all__ = [
     "run",
 ]
 
-_HOMES = {"Diagnosis": ".diagnosis", "Finding": ".conditions", "Record": ".record"}
+_HOMES = {
+    "Diagnosis": ".diagnosis",
+    "Finding": ".conditions",
+    "Record": ".record",
+    "load_ipython_extension": ".magic",  # what `%load_ext sgdoctor` calls
+    "unload_ipython_extension": ".magic",
+}
 
 
 def __getattr__(name: str) -> Any:
     # Looked up when asked for: `sgdoctor --help` and `import sgdoctor` must not wait for numpy.
-    if name not in __all__:
+    if name not in __all__ and name not in _HOMES:
         raise AttributeError(f"module 'sgdoctor' has no attribute {name!r}")
     from importlib import import_module
 

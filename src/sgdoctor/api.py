@@ -11,11 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from .cells import Session, session
 from .conditions import Finding, catalogue, condition
 from .diagnosis import Diagnosis
 from .diagnosis import diagnose as _diagnose
-from .errors import ScriptError
-from .process import Plan, source_rows
+from .errors import ScriptError, UsageError
+from .process import Plan, session_rows, source_rows
 from .process import run as _run
 from .record import Record
 from .record import load as _load
@@ -120,37 +121,51 @@ def needed_signals(select: Iterable[str], ignore: Iterable[str]) -> tuple[str, .
 class Observation:
     """Code of this process under observation, between `with observe() as observation:` and its end."""
 
+    _current: Observation | None = None  # the one that is going on in this process
+
     def __init__(self, record: Path, budget: float) -> None:
         self._folder = record
         self._budget = budget
         self._host: Any = None
+        self._session = Session()
 
     def __enter__(self) -> Observation:
         from .host.attach import Observation as Host
 
+        if Observation._current is not None:
+            raise UsageError("code of this process is under observation already; two would see each other's patches")
+        if self._host is not None:
+            raise UsageError("this observation is over; sgdoctor.observe() makes another")
         cwd = os.getcwd()
         strict = os.environ.get("SGDOCTOR_STRICT") == "1"
-        self._host = Host({"record": str(self._folder), "cwd": cwd, "budget": self._budget, "strict": strict})
+        self._session = session()
+        config = {"record": str(self._folder), "cwd": cwd, "budget": self._budget, "strict": strict}
+        self._host = Host({**config, "cells": dict(self._session.names or {})})
         self._host.start(script=None, argv=[])
+        Observation._current = self
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        Observation._current = None
         if error is not None:
             self._host.raised(error)
         self._host.finish("completed" if error is None else "raised", 0 if error is None else 1)
         import json
 
-        rows = source_rows(self._folder)
+        rows = source_rows(self._folder) + session_rows(self._session)
         (self._folder / PARENT_FILE).write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+    def _repr_html_(self) -> str:
+        return self.diagnosis()._repr_html_()
 
     def record(self) -> Record:
         """What was seen."""
         return load(self._folder)
 
     def diagnosis(self) -> Diagnosis:
-        """What it shows. `print(observation.diagnosis())` prints the report."""
+        """What it shows. `print(observation.diagnosis())` prints the report; a notebook shows it as its last line."""
         return diagnose(self.record())
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from .cells import FILE, Session
 from .errors import RecordError, ScriptError
 from .gathering import claimed, join, named, own_rank, parent_file, reports, wait_for_others
 from .record import Record, load
@@ -229,6 +230,14 @@ def _write_parent_rows(folder: Path, plan: Plan, status: int, seconds: float) ->
         return  # a full disk: the child's own rows stand
     if not list(folder.glob("process-*.jsonl")):
         raise ScriptError(f"{plan.target} ended with status {status} before it could be observed (see its output)")
+
+
+def session_rows(session: Session) -> list[dict[str, Any]]:
+    """The cells of a notebook as one text, see `cells`."""
+    if session.cells is None:
+        return []
+    heads, numbers = list(session.cells.heads), list(session.cells.numbers)
+    return [{"k": "source", "file": FILE, "text": session.text, "heads": heads, "cells": numbers}]
 
 
 def source_rows(folder: Path, cwd: Path | None = None) -> list[dict[str, Any]]:

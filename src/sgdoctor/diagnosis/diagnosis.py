@@ -5,8 +5,8 @@ from __future__ import annotations
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 
@@ -74,6 +74,14 @@ class Diagnosis:
 
         return terminal.render(self)
 
+    def _repr_html_(self) -> str:
+        from ..report import cell
+
+        return cell.render(self)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))  # IPython in a terminal
+
 
 def diagnose(
     record: Record,
@@ -118,7 +126,7 @@ def _diagnose(
         ):
             open_questions[entry.id] = "parameters are sharded over ranks: to look at one closely would be a collective"
     fired = _judgeable(allowed(fired, source), open_questions)
-    findings = _ordered(fired, source, strict)
+    findings = [_shown(placed, record) for placed in _ordered(fired, source, strict)]
     objectives = progress(record)
     learning = objectives[0] if objectives else None
     verdict = _verdict(record, findings, learning)
@@ -163,9 +171,11 @@ def suspicions(
 
 def source_of(record: Record) -> Source:
     """The files that a run passed through."""
-    return Source(
+    source = Source(
         {str(row["file"]): str(row["text"]) for row in record.rows("source") if "file" in row and "text" in row}
     )
+    source.cells = record.cells
+    return source
 
 
 def patch(diagnosis: Diagnosis) -> str:
@@ -225,6 +235,14 @@ def _ordered(fired: list[tuple[Condition, Finding]], source: Source, strict: boo
     ]
     placed.sort(key=lambda item: (item.role != "cause", RANK[item.severity], -item.finding.confidence))
     return placed
+
+
+def _shown(placed: Placed, record: Record) -> Placed:
+    """At the line that people know: of a cell where it is a notebook's."""
+    site = placed.finding.site
+    if site is None or record.cells is None:
+        return placed
+    return replace(placed, finding=replace(placed.finding, site=record.shown(site)))
 
 
 def offers(entry: Condition, finding: Finding, source: Source, strict: bool) -> Iterable[Offer]:

@@ -17,6 +17,16 @@ from .trial import Rerun
 
 __all__ = ["Observation", "Rerun", "watch_spawned", "watch_workers"]
 
+_living: weakref.WeakSet[Observer] = weakref.WeakSet()
+
+
+def _leave_to_parent() -> None:
+    for observer in list(_living):
+        observer.leave_to_parent()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)  # once: what is registered there stays for ever
+
 
 class Observation:
     """One observed process, from before torch is imported to its end.
@@ -34,8 +44,7 @@ class Observation:
         self._patches: Any = None
         self._children: Children | None = None
         self._finder: _Finder | None = None
-        leave = weakref.WeakMethod(self.observer.leave_to_parent)  # what is registered there stays for ever
-        os.register_at_fork(after_in_child=lambda: (method := leave()) and method())
+        _living.add(self.observer)
 
     def start(self, **facts: Any) -> None:
         """Open the record, and attach now or as soon as the script imports torch."""

@@ -29,6 +29,7 @@ Begun = tuple["Graph | None", "int | None", int]
 class Observer(Handover):
     """State shared by the probes of one process, and the guard that keeps our errors from the script.
 
+    `cells`: of a notebook, see `Sites`.
     `signals`: names from the table of signals that someone needs; a probe that provides none of them is not attached.
     `budget`: share of the run's time that close looks may take. `max_steps`: optimizer steps after which to stop.
     """
@@ -72,6 +73,7 @@ class Observer(Handover):
         max_steps: int | None = None,
         strict: bool = False,
         clock: Callable[[], float] = perf_counter,
+        cells: dict[str, tuple[str, int]] | None = None,
     ) -> None:
         self.torch: Any = None
         self._tensor: Any = ()
@@ -92,7 +94,7 @@ class Observer(Handover):
         self._clock = clock
         self._writer = Writer(os.path.join(record, f"process-{self._pid}.jsonl"), strict)
         self.write = self._writer.write
-        self.sites = Sites(self.write, cwd)
+        self.sites = Sites(self.write, cwd, cells)
         self.sampler = Sampler(budget, clock)
         self.signals = signals
         for name in PROBES:

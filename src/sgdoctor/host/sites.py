@@ -30,9 +30,10 @@ class Code:
 class Sites:
     """Interns (file, line, function) and gives each a small integer, written once as a `site` row."""
 
-    def __init__(self, write: Any, cwd: str) -> None:
+    def __init__(self, write: Any, cwd: str, cells: dict[str, tuple[str, int]] | None = None) -> None:
         self._write = write
         self._cwd = cwd
+        self._cells = cells or {}  # of a notebook: file of a code object -> (what it is called, lines above it there)
         # By id: to hash a code object is to hash all of its constants, which takes longer than everything else here.
         self._codes: dict[int, Code] = {}
         self._rows: dict[tuple[str, int, str], int] = {}
@@ -103,7 +104,12 @@ class Sites:
 
     def intern(self, code: CodeType, line: int) -> int | None:
         """The id of a line of a code object; None once there are too many."""
-        row = (self._relative(code.co_filename), line, getattr(code, "co_qualname", code.co_name))
+        cell = self._cells.get(code.co_filename)
+        function = getattr(code, "co_qualname", code.co_name)
+        if cell is not None:
+            row = (cell[0], line + cell[1], "<module>" if function.startswith("<cell line") else function)
+        else:
+            row = (self._relative(code.co_filename), line, function)
         known = self._rows.get(row)
         if known is None and len(self._rows) < MAX_SITES:
             known = self._rows[row] = len(self._rows)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ..cells import FILE, Cells
 from .schema import misfits
 
 if TYPE_CHECKING:  # `check` reads no record: numpy is not loaded for it
@@ -141,6 +142,22 @@ class Record:
             for row in self.rows("site")
             if "i" in row and "line" in row and "file" in row
         }
+
+    @cached_property
+    def cells(self) -> Cells | None:
+        """Of a notebook: where they stand in the text that lines of its sites are of."""
+        for row in self.rows("source", file=FILE):
+            heads, numbers = row.get("heads") or [], row.get("cells") or []
+            if heads and len(heads) == len(numbers):
+                return Cells(tuple(heads), tuple(numbers))
+        return None
+
+    def shown(self, site: Site) -> Site:
+        """The line as people know it: that of a notebook's cell, any other as it is."""
+        if self.cells is None or site.file != FILE:
+            return site
+        name, line = self.cells.place(site.line)
+        return site._replace(file=name, line=line)
 
     def site(self, index: Any) -> Site | None:
         """The line with this number, None where there is none."""

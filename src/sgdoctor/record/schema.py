@@ -52,7 +52,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "at": Number,
     },
     "exit": {"status": Whole, "seconds": Number, "target": str, "module": bool, "argv": list[str]},
-    "source": {"file": str, "text": str},
+    "source": {"file": str, "text": str, "heads": list[Whole], "cells": list[Whole]},  # the last two: of a notebook
     # What there is
     "site": {"i": Index, "file": str, "line": Line, "function": str},
     "param": {

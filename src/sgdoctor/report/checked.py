@@ -57,7 +57,12 @@ def show(checked: Checked, stream: TextIO) -> None:
         _print(checked, Console(file=stream, highlight=False))
         return
     buffer = io.StringIO()
-    _print(checked, Console(file=buffer, width=WIDTH, color_system=None, force_terminal=False, highlight=False))
+    _print(
+        checked,
+        Console(
+            file=buffer, width=WIDTH, color_system=None, force_terminal=False, force_jupyter=False, highlight=False
+        ),
+    )
     text = "".join(row.rstrip() + "\n" for row in buffer.getvalue().splitlines())
     encoding = stream.encoding or "utf-8"
     stream.write(text.encode(encoding, "replace").decode(encoding))

@@ -24,6 +24,8 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 POINTS = 1500  # of one curve; a longer one is thinned evenly, its last points kept
 LAYERS = 40  # rows of a heat map
 OBJECTIVES = 4  # losses drawn beside each other
+SOME = 0.01  # share of units below which a picture of them shows one colour
+CONSTANT = "best constant output"
 TINY = 1e-12  # in place of 0 on a logarithmic axis
 
 
@@ -86,11 +88,11 @@ def comparison_figure(comparison: Comparison) -> Figure | None:
 
 
 def _loss(diagnosis: Diagnosis) -> Figure | None:
-    record, traces, shapes = diagnosis.record, [], []
+    record, traces = diagnosis.record, []
     rows = []
     for index, objective in enumerate(record.objectives[:OBJECTIVES]):
         steps, values = _thinned(*_series(objective))
-        name = f"{objective.site.file}:{objective.site.line}" if objective.site else "loss"
+        name = _named(record, objective)
         traces.append(_curve(line(name), steps, values, index))
         finite = [value for value in values if math.isfinite(value)]
         if finite:
@@ -101,14 +103,17 @@ def _loss(diagnosis: Diagnosis) -> Figure | None:
     if validation:
         steps, values = _thinned(list(validation), list(validation.values()))
         traces.append(_curve("validation", steps, values, len(traces), "lines+markers"))
+    note = "The loss of each backward pass."
     learning = diagnosis.learning
     if learning is not None and np.isfinite(learning.baseline):
         level = learning.baseline * learning.scale
-        shapes.append(_level(level, "best constant output"))
-        rows.append(("best constant output", "", f"{level:.4g}", ""))
-    note = "Below the dashed line the outputs say something about the targets; at it, no more than a constant would."
+        ends = [x for trace in traces for x in (trace["x"][0], trace["x"][-1])]
+        traces.append(_curve(CONSTANT, [min(ends), max(ends)], [level, level], 0))
+        traces[-1]["line"] = {"color": "#888888", "dash": "dash", "width": 1.5}
+        rows.append((CONSTANT, "", f"{level:.4g}", ""))
+        note += " Below the grey line the outputs say something about the targets; at it, no more than a constant."
     head = ("loss", "first", "last", "least")
-    return Figure("Loss", note, _plot(traces, "backward pass", "loss", shapes=shapes), head, tuple(rows))
+    return Figure("Loss", note, _plot(traces, "backward pass", "loss"), head, tuple(rows))
 
 
 def _validation(record: Record) -> dict[float, float]:
@@ -214,7 +219,7 @@ def _activations(record: Record) -> Iterator[Figure]:
     ):
         grid = np.array([[number(place.get(key)) for place in row["of"][:LAYERS]] for row in rows]).T
         some = np.isfinite(grid).any(axis=1) if grid.size else np.array([], dtype=bool)
-        if some.any():
+        if some.any() and np.nanmax(grid) >= SOME:
             chosen = [name for name, kept in zip(names, some) if kept]
             table = tuple((name, f"{row[0]:.0%}", f"{row[-1]:.0%}") for name, row in zip(chosen, grid[some]))
             plot = _map(grid[some], steps, chosen, (0.0, 1.0))
@@ -231,6 +236,13 @@ def _place(record: Record, index: int, place: dict[str, Any]) -> str:
 
 def _main_site(record: Record) -> int | None:
     return record.objectives[0].number if record.objectives else None
+
+
+def _named(record: Record, objective: Objective) -> str:
+    if objective.site is None:
+        return "loss"
+    site = record.shown(objective.site)
+    return f"{site.file.rpartition('/')[2]}:{site.line}"
 
 
 def _series(objective: Objective) -> tuple[list[float], list[float]]:
@@ -268,21 +280,17 @@ def _curve(name: str, x: Sequence[Any], y: Sequence[float], index: int, mode: st
     }
 
 
-def _level(value: float, text: str) -> dict[str, Any]:
+def _mark(step: float, text: str) -> dict[str, Any]:
     return {
         "type": "line",
-        "xref": "paper",
-        "x0": 0,
-        "x1": 1,
-        "y0": value,
-        "y1": value,
+        "yref": "paper",
+        "x0": step,
+        "x1": step,
+        "y0": 0,
+        "y1": 1,
         "line": {"dash": "dash", "width": 1.5, "color": "#888888"},
         "label": {"text": text, "textposition": "end", "yanchor": "bottom"},
     }
-
-
-def _mark(step: float, text: str) -> dict[str, Any]:
-    return {**_level(0.0, text), "xref": "x", "yref": "paper", "x0": step, "x1": step, "y0": 0, "y1": 1}
 
 
 def _plot(
@@ -310,7 +318,7 @@ def _map(grid: Any, steps: list[float], names: list[str], limits: tuple[float, f
         "x": [str(int(step)) if math.isfinite(step) else "" for step in steps],
         "y": names,
         "colorscale": "Cividis",
-        "colorbar": {"title": {"text": "share" if share else "10^"}, "thickness": 12},
+        "colorbar": {"thickness": 12, **({"tickformat": ".0%"} if share else {"tickprefix": "1e", "nticks": 6})},
         "hovertemplate": "%{y}, step %{x}: %{z:.2f}<extra></extra>",
     }
     if limits is not None:
@@ -326,6 +334,6 @@ def _map(grid: Any, steps: list[float], names: list[str], limits: tuple[float, f
 def _checked(traces: list[dict[str, Any]], layout: dict[str, Any]) -> dict[str, Any]:
     """As plotly reads it, so that a field that does not exist is an error here and not an empty picture there."""
     margin = {"l": 60, "r": 16, "t": 16, "b": 48}
-    legend = {"orientation": "h", "y": 1.12}
+    legend = {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0}
     made = go.Figure(data=traces, layout={**layout, "margin": margin, "legend": legend}, skip_invalid=False)
     return {"data": traces, "layout": {**made.layout.to_plotly_json(), "template": None}}

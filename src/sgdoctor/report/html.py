@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 from importlib.resources import files
@@ -20,7 +21,7 @@ from ..diagnosis.comparison import Comparison
 from ..diagnosis.diagnosis import source_of
 from ..record import Record, Site
 from ..record.loop import windows
-from ..source import Module, Source
+from ..source import Source
 from .figures import Figure, comparison_figure, figures, proof_figure
 from .json import document
 from .terminal import verdict_in_words
@@ -28,6 +29,7 @@ from .untrusted import clean, line
 
 AROUND = 4  # lines of the script shown above and below a finding's
 LONGEST = 80  # lines of the script shown beside the loop
+HEAD = re.compile(r"(---|\+\+\+) \S")  # names a file
 EVENTS = {
     "z": "zero_grad",
     "m": "model.zero_grad",
@@ -55,7 +57,7 @@ def render(diagnosis: Diagnosis) -> str:
         script=line(str(facts["run"]["script"])),
         verdict=diagnosis.verdict,
         summary=line(diagnosis.summary),
-        says=[_learning(diagnosis)],
+        says=[learnt(diagnosis)],
         findings=[_finding(placed, source, numbers) for placed in diagnosis.findings],
         experiments=[{"question": e.question, "answer": line(e.answer)} for e in diagnosis.experiments],
         loop=_loop(diagnosis, source),
@@ -80,7 +82,7 @@ def compared(comparison: Comparison) -> str:
         says=[line(text) for text in comparison.says],
         figures=[_embedded(figure, next(numbers))] if figure else [],
         tables=[_table("What differs", ("", "what", "first run", "second run"), rows)] if rows else [],
-        diffs=[{"file": line(file), "rows": _diff(diff)} for file, diff in comparison.sources],
+        diffs=[{"file": line(file), "rows": changes(diff)} for file, diff in comparison.sources],
     )
 
 
@@ -113,7 +115,7 @@ def _policy(scripts: list[str]) -> str:
     )
 
 
-def _learning(diagnosis: Diagnosis) -> str:
+def learnt(diagnosis: Diagnosis) -> str:
     learning = diagnosis.learning
     if learning is None or learning.first != learning.first:
         return ""
@@ -142,23 +144,22 @@ def _finding(placed: Placed, source: Source, numbers: Iterator[int]) -> dict[str
         "proofs": proofs,
         "evidence": [line(entry.text) for entry in placed.finding.evidence],
         "where": line(f"{site.file}:{site.line} in {site.function}") if site else "",
-        "excerpt": _excerpt(source.module(site.file), site) if site else [],
-        "remedies": [{"title": line(o.remedy.title), "diff": _diff(o.patch)} for o in offers],
+        "excerpt": excerpt(source, site) if site else [],
+        "remedies": [{"title": line(o.remedy.title), "diff": changes(o.patch)} for o in offers],
     }
 
 
-def _excerpt(module: Module | None, site: Site) -> list[dict[str, Any]]:
+def excerpt(source: Source, site: Site, around: int = AROUND) -> list[dict[str, Any]]:
     """The lines around a finding's."""
-    if module is None:
-        return []
-    first, last = max(1, site.line - AROUND), min(len(module.lines), site.line + AROUND)
-    return [{"text": line(f"{n:5}  {module.lines[n - 1]}"), "at": n == site.line} for n in range(first, last + 1)]
+    lines = source.lines(site.file)
+    first, last = max(1, site.line - around), min(len(lines), site.line + around)
+    return [{"text": line(f"{n:5}  {lines[n - 1]}"), "at": n == site.line} for n in range(first, last + 1)]
 
 
-def _diff(patch: str | None) -> list[dict[str, str]]:
+def changes(patch: str | None) -> list[dict[str, str]]:
     kinds = {"+": "add", "-": "del", "@": "hunk"}
     rows = clean(patch).rstrip("\n").split("\n") if patch else []
-    return [{"text": row, "kind": kinds.get(row[:1], "")} for row in rows]
+    return [{"text": row, "kind": "hunk" if HEAD.match(row) else kinds.get(row[:1], "")} for row in rows]
 
 
 def _loop(diagnosis: Diagnosis, source: Source) -> dict[str, Any] | None:
@@ -169,15 +170,15 @@ def _loop(diagnosis: Diagnosis, source: Source) -> dict[str, Any] | None:
         return None
     marks = _marks(record, window.events)
     file = max(marks, key=lambda name: len(marks[name]), default="")
-    module = source.module(file)
-    if module is None:
+    text = source.lines(file)
+    if not text:
         return None
     lines = sorted(marks[file])
     first = max(1, lines[0] - 1)
-    last = min(len(module.lines), lines[-1] + 1, first + LONGEST)
+    last = min(len(text), lines[-1] + 1, first + LONGEST)
     found = {p.finding.site.line for p in diagnosis.findings if p.finding.site and p.finding.site.file == file}
     rows = [
-        {"text": line(f"{n:5}  {module.lines[n - 1]}"), "at": n in found, "events": " ".join(marks[file].get(n, []))}
+        {"text": line(f"{n:5}  {text[n - 1]}"), "at": n in found, "events": " ".join(marks[file].get(n, []))}
         for n in range(first, last + 1)
     ]
     times = f"{window.times} of {record.steps} steps" if record.steps else "every step"
@@ -193,6 +194,7 @@ def _marks(record: Record, events: list[Any]) -> dict[str, dict[int, list[str]]]
         if site is None or (letter, index) == previous:
             continue
         previous, order = (letter, index), order + 1
+        site = record.shown(site)
         marks.setdefault(site.file, {}).setdefault(site.line, []).append(f"<-{order} {EVENTS.get(letter, letter)}")
     return marks
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from ..diagnosis import Diagnosis, Placed
 from ..diagnosis.diagnosis import source_of
 from .json import dumps
+from .terminal import verdict_in_words
 from .untrusted import clean
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
@@ -80,26 +81,31 @@ def _result(
     words = [each.text for each in finding.evidence] or [entry.title]
     if placed.offers:
         words.append(f"Remedy: {placed.offers[0].remedy.title}.")
+    tried = next((offer.proof for offer in placed.offers if offer.proof is not None), None)
+    if tried is not None:
+        words.append(f"Proof: {tried.verdict}, {verdict_in_words(tried)}.")
     result: dict[str, Any] = {
         "ruleId": entry.id,
         "ruleIndex": order[entry.id],
         "level": LEVELS[placed.severity],
         "message": {"text": clean("\n".join(words))},
-        "properties": {"confidence": round(finding.confidence, 3), "role": placed.role},
+        "properties": {"confidence": round(finding.confidence, 3), "role": placed.role}
+        | ({"proof": tried.verdict} if tried is not None else {}),
     }
     site = finding.site
     if site is None:
         return result
     location: dict[str, Any] = {
         "physicalLocation": {
-            "artifactLocation": {"uri": quote(site.file)},
+            "artifactLocation": {"uri": quote(site.file, errors="backslashreplace")},
             "region": {"startLine": max(1, site.line)},
         }
     }
     names = [site.function] if site.function and site.function != "<module>" else []
     names += [f"cell {site.cell}"] if site.cell is not None else []
+    names = [name for name in map(clean, names) if name]
     if names:
-        location["logicalLocations"] = [{"name": clean(name)} for name in names]
+        location["logicalLocations"] = [{"name": name} for name in names]
     result["locations"] = [location]
     key = _key(placed, text_of)
     seen[key] += 1

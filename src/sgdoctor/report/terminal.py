@@ -40,7 +40,12 @@ VERDICTS = {
 def render(diagnosis: Diagnosis) -> str:
     """The full report as plain text."""
     buffer = io.StringIO()
-    _print(diagnosis, Console(file=buffer, width=WIDTH, color_system=None, force_terminal=False, highlight=False))
+    _print(
+        diagnosis,
+        Console(
+            file=buffer, width=WIDTH, color_system=None, force_terminal=False, force_jupyter=False, highlight=False
+        ),
+    )
     return "".join(row.rstrip() + "\n" for row in buffer.getvalue().splitlines())
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import TypeVar
 
+from ..cells import FILE, Cells
 from .edits import LINE, Edit, apply, delete_lines, insert_before, unified_diff
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -212,6 +213,7 @@ class Source:
         self.modules: dict[str, Module] = {}
         self.asked: frozenset[str] | None = None  # files that findings are wanted of; None: all
         self.facts: dict[str, object] = {}  # what readers have found out, by the name of the reader
+        self.cells: Cells | None = None  # of which the file of a notebook's session is made
         for file, text in (texts or {}).items():
             try:
                 self.modules[file] = Module(file, text)
@@ -231,6 +233,13 @@ class Source:
     def module(self, file: str) -> Module | None:
         """The file with this name."""
         return self.modules.get(file)
+
+    def lines(self, file: str) -> list[str]:
+        """Of a file, or of a notebook's cell; none where it is not known."""
+        whole = self.modules.get(FILE)
+        if file in self.modules or self.cells is None or whole is None:
+            return self.modules[file].lines if file in self.modules else []
+        return self.cells.split(whole.text).get(file, "").splitlines()
 
     def layer(self, parameter: str) -> tuple[Module, ast.stmt | ast.expr] | None:
         """Where the layer that holds a parameter is made: `self.fc1 = nn.Linear(...)`, an entry of a Sequential."""
@@ -304,5 +313,10 @@ class Source:
         """All edits as one unified diff; None where they do not apply or the result is not Python."""
         texts = self.changed(edits) or {}
         modules = self.modules
-        parts = [unified_diff(file, modules[file].mark + modules[file].text, after) for file, after in texts.items()]
+        pairs = [(file, modules[file].mark + modules[file].text, after) for file, after in texts.items()]
+        if self.cells is not None and FILE in texts:
+            before, after = self.cells.split(modules[FILE].text), self.cells.split(texts[FILE])
+            pairs = [pair for pair in pairs if pair[0] != FILE]
+            pairs += [(name, before.get(name, ""), after[name]) for name in after if after[name] != before.get(name)]
+        parts = [unified_diff(*pair) for pair in pairs]
         return "".join(parts) or None

@@ -79,14 +79,14 @@ def _loaded(record: Record, row: Row, steps: int, min_steps: int) -> Finding | N
     aliased, live = number(row.get("aliased")), number(row.get("live"))
     if row.get("own") and steps >= min_steps and aliased > ALL:
         text = (
-            f"the state dict taken here was loaded back {steps} optimizer steps later{_at(here)}: its tensors are the "
-            "model's own, so that the load changed nothing and nothing had been kept"
+            f"the state dict taken here was loaded back {steps} optimizer steps later{_at(record, here)}: "
+            "its tensors are the model's own, so that the load changed nothing and nothing had been kept"
         )
         return Finding(taken, (Evidence(text, "checkpoints", aliased, 0.0),), 0.97)
     if row.get("own") is False and steps >= min_steps and live > ALL:
         text = (
-            f"the state dict taken here was loaded into another model {steps} optimizer steps later{_at(here)}: it "
-            "is a view of the live model and gave its latest weights"
+            f"the state dict taken here was loaded into another model {steps} optimizer steps "
+            f"later{_at(record, here)}: it is a view of the live model and gave its latest weights"
         )
         return Finding(taken, (Evidence(text, "checkpoints", live, 0.0),), 0.93)
     if row.get("own") and not steps and aliased > ALL and here == taken and row.get("step", 0):
@@ -105,13 +105,13 @@ def _saved(record: Record, row: Row, steps: int) -> Finding | None:
         return None
     text = (
         f"the state dict taken here was written to a file {steps} optimizer steps later"
-        f"{_at(record.site(row.get('site')))}: the file holds the weights of that moment, not of this one"
+        f"{_at(record, record.site(row.get('site')))}: the file holds the weights of that moment, not of this one"
     )
     return Finding(record.site(row.get("taken_site")), (Evidence(text, "checkpoints", float(steps), 0.0),), 0.93)
 
 
-def _at(site: Site | None) -> str:
-    return f" (line {site.line})" if site is not None else ""
+def _at(record: Record, site: Site | None) -> str:
+    return f" (line {record.shown(site).line})" if site is not None else ""
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

@@ -93,9 +93,8 @@ def in_run(
         evidence = [Evidence(text, "modes", share, 0.0)]
         if where is not None:
             after = "and no train() came after it" if _last_train(record) < int(switch.get("last") or 0) else ""
-            evidence.append(
-                Evidence(f"eval() was called at {where.file}:{where.line} {after}".rstrip(), "mode_switches")
-            )
+            seen = record.shown(where)
+            evidence.append(Evidence(f"eval() was called at {seen.file}:{seen.line} {after}".rstrip(), "mode_switches"))
         place = _place(record, source, row, switch)
         yield Finding(place or where, tuple(evidence), 0.93, subject=(record.site(site), where))
         return

@@ -118,6 +118,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     if module is None or not isinstance(site, Site):
         return [Remedy(title, "safe")]
     by_hand = tuple(clear_by_hand(module, site.line))
+    # A notebook's optimizer was often built before the cell that is observed.
+    edits = zero_edits(source, module, site, None) if source.cells is not None else ()
+    if not isinstance(built, Site) and edits:
+        return [Remedy(title, "safe", edits)]
     if not isinstance(built, Site):
         return [Remedy("clear the gradients after each step: w.grad = None", "safe", by_hand)]
     return [Remedy(title, "safe", zero_edits(source, module, site, built))]

@@ -95,7 +95,7 @@ def in_run(
             continue
         layer = LAYERS.get(str(row.get("layer")), str(row.get("layer")))
         why = "no model.eval() was in force there" if switched else "model.eval() was never called"
-        why = why if ignored is None else f"the call in line {ignored.line} ignores model.eval()"
+        why = why if ignored is None else f"the call in line {record.shown(ignored).line} ignores model.eval()"
         text = f"{row['count']} forward passes without gradient ran with {layer} in train mode; {why}"
         trains = [record.site(r.get("site")) for r in rows if r.get("graded") and (r.get("trains") or r.get("backed"))]
         subject = trains[0] if trains else objective.site
