@@ -31,6 +31,7 @@ Split first, then fit, oversample and select on the training part only; split by
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...record import Record, Row, Site
@@ -192,11 +193,17 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "changes-training", tuple(edits))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A scaler, or a selection of features, is fitted to what is split afterwards."""
+    yield from (answer for answer in _fitted_before(source) if isinstance(answer, Finding))
+
+
 CONDITION = Condition(
     "data-leakage",
     "warning",
     needs=("loader_overlap", "loader_feeds", "loaders"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     flatters=True,
 )

@@ -287,7 +287,7 @@ def in_source(source: Source) -> Iterator[Finding]:
                 continue
             loader = settled(begun.args[0])
             anew = any(p.event.result is begun and place.loop in p.around for p in entry.calls("iter"))
-            backward = any(place.loop in p.around for p in entry.calls("backward"))
+            backward = any(place.loop is p.loop for p in entry.calls("backward")) and place.event.grad is not False
             if not isinstance(loader, Call) or not is_loader(loader) or not anew or not backward:
                 continue
             order = [loader.argument(i, word) for i, word in ((2, "shuffle"), (3, "sampler"), (4, "batch_sampler"))]

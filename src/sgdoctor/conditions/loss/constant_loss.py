@@ -42,9 +42,12 @@ from ...record.record import Column, Objective, numbers
 from ...source import Module, Source
 from ...source.flow import Trail
 from ...source.loss import argument, loss_call
+from ...source.program.kinds import applied, operation, reformed
+from ...source.program.queries import losses
+from ...source.program.values import Call
 from ...source.terms import Addend, addends, backwarded, definitions
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import MIN_STEPS, site_at
+from ..questions import MIN_STEPS, site_at, site_of_layer
 
 FLAT = (
     "RoundBackward",
@@ -59,6 +62,7 @@ FLAT = (
 ROUNDING = 1e-5
 PINNED_STEPS = 20  # batches that must agree
 LAYERS = ("AddmmBackward", "MmBackward", "BmmBackward", "ConvolutionBackward", "NativeBatchNormBackward")
+STEPS = ("round", "sign", "floor", "ceil", "trunc")  # flat everywhere
 CUTS = ("detach", "item", "data", "numpy", "tolist", "round", "sign", "floor", "ceil", "argmax")
 
 
@@ -271,11 +275,23 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "changes-training")]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A loss of torch is given rounded outputs, or their signs."""
+    for _, _, name, call in losses(source):
+        made = reformed(call.argument(0, "input"))
+        word, given = operation(made)
+        if word not in STEPS or not isinstance(made, Call) or not any(True for _ in applied(given)):
+            continue
+        text = f"{name} is given outputs behind {word}, whose derivative is zero everywhere: no weight gets a gradient"
+        yield Finding(site_of_layer(made), (Evidence(text),), 0.97)
+
+
 CONDITION = Condition(
     "constant-loss",
     "error",
     needs=("loss_calls", "loss_values", "loss_arguments", "loss_terms", "gradients", "graph"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     structural=True,
     explains=(

@@ -37,15 +37,16 @@ import numpy as np
 from ...record import Record, Row
 from ...source import Edit, Source
 from ...source.loss import argument, loss_call
-from ...source.program.kinds import operation, reformed, settled
+from ...source.program.kinds import operation, settled
 from ...source.program.queries import losses
-from ...source.program.values import Call, Const, Value
+from ...source.program.values import Call, Const, Op, Value
 from ..activations import loss_maker
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of_event, site_of_loss
 
 CLASSES = ("cross_entropy", "nll_loss")
 OUT_OF_BOUNDS = "out of bounds"
+RECUT = ("unsqueeze", "view", "reshape", "permute", "transpose", "stack", "cat", "expand", "repeat", "unfold")
 
 
 def in_run(
@@ -145,11 +146,18 @@ def in_source(source: Source) -> Iterator[Finding]:
 
 
 def _plain(value: Value | None) -> bool:
-    """Whether it is one row of features a sample: made by layers and activations that keep it so, from a flat layer."""
-    for _ in range(12):
-        value = reformed(value)
+    """Whether it is one row of features a sample, as far as the source shows: nothing on its way adds an axis.
+
+    Scores of several answers, or of the positions of a sequence, come from a layer of one output too.
+    """
+    for _ in range(40):
+        value = settled(value)
         name, given = operation(value)
-        if name in ("flatten", "Linear") or not isinstance(value, Call):
+        if name == "flatten":
+            return True
+        if isinstance(value, Op) or name in RECUT:
+            return False
+        if not isinstance(value, Call):
             return True
         value = given
     return False

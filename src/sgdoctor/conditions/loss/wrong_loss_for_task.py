@@ -42,6 +42,7 @@ Changing from MSE on ids needs K outputs instead of 1, and a new look at the lr:
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -51,9 +52,11 @@ from ...source import Edit, Module, Source
 from ...source.criterion import CASTING, classified, exchanged, losses_at, stripped, unsquashed
 from ...source.loss import argument, trails
 from ...source.output import output_of
+from ...source.program.kinds import operation, reformed
+from ...source.program.queries import losses
 from ...source.spelling import bracketed
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import judged, loss_site, standing
+from ..questions import judged, loss_site, site_of_event, site_of_loss, standing
 
 
 class Subject(NamedTuple):
@@ -245,11 +248,24 @@ def _off(source: Source, losses: list[tuple[Module, ast.Call]], names: tuple[str
     return list(dict.fromkeys(found))
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """Absolute or squared error of rows that one_hot made."""
+    for _, place, name, call in losses(source):
+        made = reformed(call.argument(1, "target"))
+        if name not in REGRESSION or operation(made)[0] != "one_hot":
+            continue
+        site = site_of_event(place.event)
+        subject = Subject("one-hot", ((site.file, site.line),), 0, 2)
+        text = f"{name} is given one-hot rows: classes, for which cross-entropy is due"
+        yield Finding(site_of_loss(call), (Evidence(text),), 0.85, subject=subject)
+
+
 CONDITION = Condition(
     "wrong-loss-for-task",
     "error",
     needs=("loss_calls", "loss_values", "label_counts"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=("uninformative-labels", "dead-relu", "lr-too-low"),
 )

@@ -30,6 +30,7 @@ Not this: attention over a sequence that happens to have one element, softmax ov
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -38,8 +39,11 @@ from ...record import Record, Site
 from ...record.record import Row
 from ...record.steps import Activation, activations
 from ...source import Module, Source
+from ...source.program.kinds import operation, reformed, settled, within
+from ...source.program.queries import losses
+from ...source.program.values import Call, Const
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import judged, layer_name, layer_site, site_at, standing
+from ..questions import judged, layer_name, layer_site, site_at, site_of_layer, standing
 
 NAMES = {
     "SoftmaxBackward0": ("softmax", "Softmax"),
@@ -199,11 +203,35 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy("normalise over the sequence", "changes-training")]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """What goes into a loss, or is compared, is a softmax over the single output of a linear layer."""
+    for _, place, name, call in losses(source):
+        for each in within(call.argument(0, "input"), stop=lambda value: operation(value)[0] == "softmax"):
+            if not isinstance(each, Call) or operation(each)[0] != "softmax":
+                continue
+            linear = settled(operation(each)[1])
+            layer = settled(linear.fn) if isinstance(linear, Call) and operation(linear)[0] == "Linear" else None
+            width = layer.argument(1, "out_features") if isinstance(layer, Call) else None
+            binary = name == "binary_cross_entropy" and reformed(call.argument(0, "input")) is each
+            if isinstance(width, Const) and width.value == 1 and _axis_of(each) in ((1, -1) if binary else (-1,)):
+                text = f"a softmax over one unit is always 1: the loss at line {place.event.line} sees no input"
+                yield Finding(site_of_layer(each), (Evidence(text),), 0.97, subject=("Softmax", [0, 1]))
+                return
+
+
+def _axis_of(softmax: Call) -> object:
+    """The axis it sums over, as a literal. Axis 1 may be one of positions, unless each sample has one probability."""
+    layer = settled(softmax.fn)
+    axis = layer.argument(0, "dim") if isinstance(layer, Call) else softmax.argument(1, "dim")
+    return axis.value if isinstance(axis, Const) else None
+
+
 CONDITION = Condition(
     "constant-output",
     "error",
     needs=("structure", "loss_calls", "activations", "objective", "constant_loss"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=(
         "missing-step", "vanishing-gradients", "uninformative-labels", "lr-too-low", "unused-parameters",

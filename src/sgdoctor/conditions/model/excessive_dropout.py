@@ -27,6 +27,7 @@ that learns, Monte Carlo dropout in evaluation.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from dataclasses import replace
 
 from ...record import Progress, Record, Site
@@ -35,9 +36,15 @@ from ...source import Edit, Module, Source
 from ...source.criterion import taken_off
 from ...source.loss import argument, loss_call
 from ...source.output import last_layer, output_of
+from ...source.program.kinds import operation, reformed
+from ...source.program.queries import losses
+from ...source.program.values import Call
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import listed
-from ..questions import fails, judged, loss_site, site_at, standing
+from ..questions import fails, judged, loss_site, site_at, site_of_event, site_of_layer, standing
+
+DROPPING = ("Dropout", "dropout")
+LINEAR = ("Linear", "linear")
 
 LAYERS = ("Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout")
 _KINDS = ("dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout")
@@ -169,11 +176,24 @@ def _off(source: Source, loss: Site) -> tuple[Edit, ...]:
     return tuple(edit for stage in trail.stages[:-1] if stage.name in names for edit in taken_off(stage))
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """A loss is given what dropout made of the last linear layer's output."""
+    for _, place, _, call in losses(source):
+        made = reformed(call.argument(0, "input"))
+        name, given = operation(made)
+        if not isinstance(made, Call) or name not in DROPPING or operation(reformed(given))[0] not in LINEAR:
+            continue
+        site = site_of_event(place.event)
+        text = f"dropout behind the last layer: outputs are set to zero before the loss at line {site.line} sees them"
+        yield Finding(site_of_layer(made), (Evidence(text),), 0.95, subject=site)
+
+
 CONDITION = Condition(
     "excessive-dropout",
     "warning",
     needs=("dropouts", "structure", "objective", "constant_loss"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=("uninformative-labels", "lr-too-low", "unscaled-target"),
 )

@@ -41,8 +41,11 @@ from ...record.record import Row, Rows
 from ...source import Module, Source
 from ...source.flow import Trail
 from ...source.loss import argument, loss_call
+from ...source.program.kinds import operation, reformed
+from ...source.program.queries import losses
+from ...source.program.values import Call
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_at
+from ..questions import site_at, site_of_layer
 
 SHAPES = frozenset(
     (
@@ -195,11 +198,25 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "changes-training")]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """Logits come straight out of an activation with a bound."""
+    for _, _, name, call in losses(source):
+        made = reformed(call.argument(0, "input"))
+        kind, given = operation(made)
+        word = next((word for word in LOGITS.get(name, ()) if kind in WORDS[word]), None)
+        # The activation of a hidden layer whose units serve as logits of something else has no layer before it.
+        if word is None or not isinstance(made, Call) or operation(reformed(given))[0] not in ("Linear", "linear"):
+            continue
+        text = f"the logits that {name} is given come out of a {word} behind the last layer"
+        yield Finding(site_of_layer(made), (Evidence(text),), 0.95, subject=word)
+
+
 CONDITION = Condition(
     "restrictive-output",
     "error",
     needs=("structure", "loss_calls", "loss_values"),
     in_run=in_run,
+    in_source=in_source,
     remedies=remedies,
     explains=(
         "unscaled-target", "dead-relu", "saturated-activations", "vanishing-gradients", "uninformative-labels",

@@ -30,6 +30,7 @@ Weights in float32, the forward pass under autocast:
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -38,9 +39,12 @@ from ...record.record import Optimizer, numbers
 from ...record.steps import Steps
 from ...source import Module, Source
 from ...source.precision import in_single_precision
+from ...source.program.kinds import is_module, options, settled
+from ...source.program.queries import entries, owner_of, stepped
+from ...source.program.values import Attr, Call, Value
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..doubts import asks, surer_when_better, weighed
-from ..questions import fails, judged, middle, optimizers_of, site_at, standing
+from ..questions import fails, judged, middle, optimizers_of, site_at, site_of_event, standing
 
 RESOLUTION = {"float16": 2.0**-11, "bfloat16": 2.0**-8}  # half a unit in the last place, relative to the weight
 CASTS = ("float16", "half", "bfloat16")
@@ -169,11 +173,32 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "changes-training", tuple(edits))]
 
 
+def in_source(source: Source) -> Iterator[Finding]:
+    """An optimizer steps the parameters of a model that `half()` was called on."""
+    for entry in entries(source):
+        stepping = [settled(stepped(place.event)) for place in entry.calls("step")]
+        held = {id(owner) for each in stepping for owner in _stepped_whole(each)}
+        for place in entry.calls("half"):
+            owner, result = owner_of(place.event), place.event.result
+            if owner is None or not is_module(owner) or not {id(owner), id(result)} & held:
+                continue
+            text = "an optimizer steps float16 weights: a change below a thousandth of a weight is rounded away"
+            yield Finding(site_of_event(place.event), (Evidence(text),), 0.9, subject="float16")
+
+
+def _stepped_whole(optimizer: Value | None) -> list[Value]:
+    """The model of an optimizer that was given just `model.parameters()`: master weights are made of more."""
+    given = settled(optimizer.args[0]) if isinstance(optimizer, Call) and optimizer.args else None
+    plain = isinstance(given, Call) and isinstance(given.fn, Attr) and given.fn.name == "parameters"
+    return options(given.fn.of) if plain else []  # type: ignore[union-attr]
+
+
 CONDITION = Condition(
     "half-precision-optimizer",
     "error",
     needs=("parameters", "optimizers", "updates", "objective"),
     in_run=in_run,
+    in_source=in_source,
     suspects=asks(in_run, "double_precision"),
     in_experiment=weighed(in_run, double_precision=surer_when_better),
     remedies=remedies,

@@ -300,6 +300,8 @@ def holds(value: Value, wanted: Value, depth: int = 3) -> bool:
 
 def is_cut(value: Value) -> bool:
     """Whether no gradient passes: `.detach()`, `.item()`, made with gradients off."""
+    if isinstance(value, Op):
+        return value.grad is False
     if isinstance(value, Call):
         if value.grad is False:
             return True
