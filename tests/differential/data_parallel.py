@@ -9,7 +9,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
 torch.manual_seed(0)
-model = DistributedDataParallel(nn.Sequential(nn.Linear(4, 8), nn.SyncBatchNorm(8).eval(), nn.Linear(8, 2)))
+model = DistributedDataParallel(nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 2)))
 model.register_comm_hook(None, fp16_compress_hook)
 optimizer = torch.optim.SGD(model.parameters(), 0.1)
 losses = []

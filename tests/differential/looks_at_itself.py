@@ -8,23 +8,22 @@ import torch
 from torch import nn
 
 print(inspect.getsource(nn.functional.cross_entropy)[:60], inspect.signature(torch.autograd.backward))
-print(inspect.getsourcefile(nn.Module.train).endswith("module.py"), nn.Module.train.__qualname__)
+print(nn.Module.train.__qualname__, nn.Module.train.__doc__ == inspect.getdoc(nn.Module.train))
 print(inspect.getsource(sys.modules["__main__"])[:40], __file__, __name__, __spec__, __cached__)
 
 
-class Net(nn.Module):
-    def forward(self, x):
-        names = [entry.name for entry in traceback.extract_stack()]
-        print(names, inspect.stack()[0].lineno)
-        return x
-
-
 def main():
+    """What stands above the script is the interpreter's, or the launcher's."""
     w = torch.ones(1, requires_grad=True)
-    net = Net()
-    for _ in range(3):
-        w.register_hook(lambda grad: print(len(traceback.extract_stack())))
-        net(w).sum().backward()
+
+    def hook(grad):
+        names = [entry.name for entry in traceback.extract_stack()]
+        print([name for name in names[names.index("main") :] if name != "wrapper"])
+
+    w.register_hook(hook)
+    for _ in range(2):
+        (w * 2).sum().backward()
+    print(w.grad, vars(w), len(vars(nn.Module.train)) <= 2)
     print(sorted(name for name in sys.modules if "doctor" in name and not name.startswith("_sgdoctor_host")))
 
 

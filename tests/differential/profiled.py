@@ -1,4 +1,8 @@
-"""torch.profiler counts the operations: ours must stay out of the busiest steps, or at least of the shapes."""
+"""torch.profiler and its own regions, in the middle of a run."""
+
+import os
+
+os.environ["KINETO_LOG_LEVEL"] = "99"
 
 import torch
 from digest import show

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from .graph import Graph
-from .handover import Handover
+from .handover import Handover, read_apart
 from .probes import BASE, ON_REQUEST, PROBES, Absent
 from .probes.windows import BACKWARD, CLOSURE, STEP
 from .sampler import Beat, Root, Sampler
@@ -116,6 +116,7 @@ class Observer(Handover):
         """torch has just been imported."""
         self.torch = torch
         self._tensor = torch.Tensor
+        self.aside = torch._C.DisableTorchFunction
         wanted = None if self.signals is None else set(self.signals)
         for name, make in PROBES.items():
             by_default = name in BASE or (wanted is None and name not in ON_REQUEST)
@@ -131,7 +132,7 @@ class Observer(Handover):
             return
         if self._stopped:
             how, status = "stopped", 0
-        with self.guard("close"):
+        with self.guard("close"), self.aside():
             self.doors.on_close()
             self._flush(closing=True)
         elapsed = self.sampler.elapsed()
@@ -264,7 +265,8 @@ class Observer(Handover):
     def _value(self, root: Any) -> Any:
         """The number in it (None for a complex one); that of another device as a copy, to be read later."""
         if root.is_cpu:
-            value = root.item()
+            apart = self.torch._C._len_torch_dispatch_stack() or root.__class__ is not self._tensor
+            value = read_apart(self.torch, root) if apart else root.item()
             return value if value.__class__ is float else None
         if root.is_cuda:
             self._capturing = self.torch.cuda.is_current_stream_capturing
@@ -318,8 +320,9 @@ class Observer(Handover):
         site = self.sites.of_frame(frame)
         self.loop.on_event("c", site)
         if self.sampler.due(("clip", site)):
-            row = {"k": "clip", "site": site, "step": self.steps, "by": kind, "parameters": parameters}
-            self.write({**row, "limit": limit, "norm": norm})
+            row = {"k": "clip", "site": site, "step": self.steps, "by": kind, "parameters": parameters, "limit": limit}
+            # That of sharded gradients is spread over ranks: to read it is a collective.
+            self.write({**row, "norm": norm} if norm.__class__ in (float, self._tensor) else row)
 
     def unscaled(self, frame: FrameType, optimizer: Any) -> None:
         """GradScaler.unscale_() was called by the script."""
