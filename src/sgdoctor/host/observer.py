@@ -121,7 +121,8 @@ class Observer(Handover):
         for name, make in PROBES.items():
             by_default = name in BASE or (wanted is None and name not in ON_REQUEST)
             if by_default or (wanted or set()) & set(make.SIGNALS):  # type: ignore[attr-defined]
-                setattr(self, name, make(self))
+                with self.guard(name):
+                    setattr(self, name, make(self))
         # Not cuda.is_available(): it would fix the visible devices before the script has chosen them.
         self.write({"k": "torch", "version": torch.__version__, "accelerator": torch.version.cuda is not None})
         self._writer.flush()
