@@ -77,7 +77,7 @@ def parameters() -> Iterator[Any]:
         yield pytest.param(case, id=case.stem, marks=marks)
 
 
-@pytest.mark.parametrize("case", parameters())
+@pytest.mark.parametrize("case", list(parameters()))
 def test_a_script_does_not_notice(case: Path, tmp_path: Path) -> None:
     record = both(case, tmp_path)
     assert not record.rows("probe_failed") and not record.rows("lost")

@@ -136,9 +136,10 @@ class Observer(Handover):
         with self.guard("close"), self.aside():
             self.doors.on_close()
             self._flush(closing=True)
-        elapsed = self.sampler.elapsed()
         row = {"k": "end", "how": how, "status": status, "steps": self.steps, "at": time()}
-        self.write({**row, "observed_seconds": elapsed, "spent_seconds": self.sampler.spent})
+        with self.guard("close"):
+            row.update(observed_seconds=self.sampler.elapsed(), spent_seconds=self.sampler.spent)
+        self.write(row)
         self.active = self.stopping = False
         self._writer.close()
 
