@@ -52,6 +52,7 @@ class Forks:
         if record is not None:
             record.mkdir(parents=True)
             config = {"record": str(record), "cwd": str(cwd), "strict": not broken, **config}
+            config.update(config.pop("override", {}))
         request = {"command": command, "cwd": str(cwd), "home": str(home), "config": record and config}
         assert self._server.stdin is not None and self._server.stdout is not None
         self._server.stdin.write(json.dumps({**request, "broken": broken}) + "\n")
