@@ -65,7 +65,7 @@ def _serve() -> None:
     import gc
 
     import torch
-    import torch._dynamo  # the first optimizer would
+    import torch._dynamo  # noqa: F401  # the first optimizer would
 
     sys.path.insert(1, str(HOST))
     import launch

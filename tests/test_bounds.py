@@ -136,7 +136,8 @@ def test_bounds(tmp_path: Path, name: str, count: int, clock: str) -> None:
     began = time.monotonic()
     seen = spend(sys.executable, *observing(tmp_path / "record", tmp_path), *command, cwd=tmp_path, **settings)
     print(f"{name} {count}, {clock} clock, {time.monotonic() - began:.0f} s")
-    print(f"observer: {(seen.memory - plain.memory) / MIB:.1f} MiB more; {seen.seconds / plain.seconds:.3f} of the time")
+    more = (seen.memory - plain.memory) / MIB
+    print(f"observer: {more:.1f} MiB more; {seen.seconds / plain.seconds:.3f} of the time")
     assert seen.memory - plain.memory < MEMORY
     assert size(tmp_path / "record") < DISK
     record = load(tmp_path / "record")

@@ -125,7 +125,7 @@ def test_no_script_notices_what_fails(
     assert failed or broken in ELSEWHERE | MUTE
 
 
-@pytest.mark.parametrize("calls", [1, pytest.param(7, marks=pytest.mark.slow), pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("calls", [1, pytest.param(40, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("broken", ["observer:Observer.step_ends", "probes.loss:Losses.on_loss", "writer:Writer.flush"])
 def test_nor_what_fails_later(
     forks: Forks, tmp_path: Path, expected: tuple[Any, dict[str, bytes]], broken: str, calls: int
@@ -142,4 +142,4 @@ def test_what_failed_is_said_once(forks: Forks, tmp_path: Path) -> None:
 
 
 def test_what_is_said_to_be_elsewhere_exists() -> None:
-    assert ELSEWHERE | MUTE <= set(entry_points())
+    assert set(entry_points()) >= ELSEWHERE | MUTE

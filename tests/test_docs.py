@@ -14,7 +14,8 @@ from sgdoctor.diagnosis import diagnose
 from sgdoctor.report import terminal
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions.md"]
+DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/decisions.md", "docs/promises.md"]
+PROMISES = 9
 SAMPLE = re.compile(r"<!-- sample: (\S+),.*-->\n```text\n(.*?)\n```", re.DOTALL)
 
 
@@ -57,3 +58,13 @@ def test_what_is_not_built_is_not_offered() -> None:
 
 def test_contributing_stays_short() -> None:
     assert len(text("CONTRIBUTING.md").splitlines()) < 60
+
+
+def test_every_promise_is_held_by_tests_that_exist() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+?) \| (.+) \|$", text("docs/promises.md"), re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, PROMISES + 1))
+    for _, promise, held in rows:
+        tests = re.findall(r"`(tests/\w+\.py)::(test_\w+)`", held)
+        assert promise and tests and len(tests) == len(held.split(", "))
+        for file, name in tests:
+            assert f"\ndef {name}(" in text(file)

@@ -36,11 +36,13 @@ class Handover(Guard):
     _flush_at: float
     _flushes: int
     _pulse_due: float
-    aside: Callable[[], AbstractContextManager[Any]] = nullcontext  # where the script's own modes and tensors see nothing
+    aside: Callable[[], AbstractContextManager[Any]] = (
+        nullcontext  # where the script's own modes and tensors see nothing
+    )
 
     @contextmanager
     def timed(self) -> Iterator[None]:
-        """Charge a close look to the budget; function modes and tensor subclasses of the script's own see none of it."""
+        """Charge a close look to the budget; modes and tensor subclasses of the script's own see none of it."""
         started = self._clock()
         try:
             with self.aside():

@@ -58,18 +58,18 @@ def become(config: dict[str, Any], module_wanted: bool, at_end: Callable[[Callab
     except BaseException as error:
         end[:] = "raised", 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
         _peel(error)
-        spared(lambda: observation.raised(error))
+        spared(lambda said: observation.raised(said), error)
         raise
 
 
-def _strict(action: Callable[[], Any]) -> Any:
-    return action()
+def _strict(action: Callable[..., Any], *args: Any) -> Any:
+    return action(*args)
 
 
-def _spared(action: Callable[[], Any]) -> Any:
+def _spared(action: Callable[..., Any], *args: Any) -> Any:
     """What it returns; None where it fails: a script that cannot be observed is run all the same."""
     try:
-        return action()
+        return action(*args)
     except Exception:
         return None
 
