@@ -60,7 +60,7 @@ def observing(
 def _run(command: list[str | Path], cwd: Path, stdin: str, environment: dict[str, str]) -> Ended:
     # Bytecode of the scripts would be one more difference between a first and a second run.
     settings = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", **environment}
-    ended = subprocess.run(
-        [str(part) for part in command], cwd=cwd, input=stdin, env=settings, capture_output=True, text=True, timeout=120
-    )
-    return Ended(ended.returncode, ended.stdout, ended.stderr)
+    parts = [str(part) for part in command]
+    ended = subprocess.run(parts, cwd=cwd, input=stdin.encode(), env=settings, capture_output=True, timeout=120)
+    # Not as text: that would take a carriage return for a newline, and fail on bytes that are none.
+    return Ended(ended.returncode, *(out.decode("utf-8", "surrogateescape") for out in (ended.stdout, ended.stderr)))

@@ -31,6 +31,7 @@ def written_by_hand() -> list[Path]:
 DOCUMENTS = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{path.name}" for path in written_by_hand())]
 SHOWN = [name for name in DOCUMENTS if "```console" in (ROOT / name).read_text(encoding="utf-8")]
 SCRIPT = re.compile(r"```\{code-block\} python\n:caption: (\S+)\n\n(.*?)```", re.DOTALL)
+PROMISES = 9
 SAMPLE = re.compile(r"<!-- sample: (\S+),.*-->\n```text\n(.*?)\n```", re.DOTALL)
 
 
@@ -122,3 +123,13 @@ def test_what_is_not_built_is_not_offered() -> None:
 
 def test_contributing_stays_short() -> None:
     assert len(text("CONTRIBUTING.md").splitlines()) < 60
+
+
+def test_every_promise_is_held_by_tests_that_exist() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.+?) \| (.+) \|$", text("docs/promises.md"), re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, PROMISES + 1))
+    for _, promise, held in rows:
+        tests = re.findall(r"`(tests/\w+\.py)::(test_\w+)`", held)
+        assert promise and tests and len(tests) == len(held.split(", "))
+        for file, name in tests:
+            assert f"\ndef {name}(" in text(file)

@@ -39,6 +39,9 @@ def group() -> None:
 
 def main() -> None:
     """The entry point: an error that is meant becomes one line and status 2, one that is not one line and status 3."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # it was closed: what we say goes nowhere, and the script runs
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
     try:
         group.main(prog_name="sgdoctor", standalone_mode=True)
     except SgdoctorError as error:

@@ -125,6 +125,9 @@ def _diagnose(
             and "sharded" not in open_questions.get(entry.id, "")
         ):
             open_questions[entry.id] = "parameters are sharded over ranks: to look at one closely would be a collective"
+        failed = _failed(record, entry)
+        if failed and not any(other is entry for other, _ in fired):
+            open_questions[entry.id] = f"the observer's probe of {failed} failed in this run and was switched off"
     fired = _judgeable(allowed(fired, source), open_questions)
     findings = [_shown(placed, record) for placed in _ordered(fired, source, strict)]
     objectives = progress(record)
@@ -144,6 +147,12 @@ def _diagnose(
 def _unseen(record: Record, entry: Condition) -> bool:
     """Whether a condition needs close looks, and there were none as each rank holds a part of every parameter."""
     return bool(record.rows("sharded")) and any(SIGNALS[name].cost == "sample" for name in entry.needs)
+
+
+def _failed(record: Record, entry: Condition) -> str:
+    """The name of a probe that failed and that a condition needs; empty where there is none."""
+    failed = record.rows("probe_failed")
+    return next((str(row.get("probe")) for row in failed if set(row.get("signals") or ()) & set(entry.needs)), "")
 
 
 def _answers(

@@ -77,7 +77,8 @@ class Observation:
         """Take every patch off."""
         for worn in (self._children, self._patches):
             if worn is not None:
-                worn.remove()
+                with self.observer.guard("remove"):
+                    worn.remove()
 
     def _intervene(self) -> None:
         """Put on what an experiment asks for: outside the observer's own wrappers, which so see what it does."""
@@ -103,7 +104,8 @@ class Observation:
         if self._intervention is not None and self.observer.active:
             with self.observer.guard("intervention"):
                 self._intervention.finish()
-        self.observer.close(how, status)
+        with self.observer.guard("close"):
+            self.observer.close(how, status)
         self.take_off()
 
 

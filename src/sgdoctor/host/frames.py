@@ -41,3 +41,16 @@ def raised_by_signal(error: BaseException) -> bool:
             return True
         traceback = traceback.tb_next
     return False
+
+
+def uncompiled(torch: Any, code: Any, below: bool = False) -> None:
+    """Have torch's compiler leave a frame of ours alone, and with `below` what it calls.
+
+    Where it breaks a compiled function apart it compiles each frame that it meets between the parts, and a hook that
+    is compiled sees nothing. What it goes through inside a part is not changed by this.
+    """
+    frames = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
+    set_strategy = getattr(frames, "set_code_exec_strategy", None)  # torch 2.6 and later
+    if set_strategy is not None:
+        skip, usual = frames._FrameAction.SKIP, frames._FrameAction.DEFAULT  # type: ignore[union-attr]
+        set_strategy(code, frames._FrameExecStrategy(skip, skip if below else usual))  # type: ignore[union-attr]

@@ -69,4 +69,6 @@ class Guard:
             self._roots.clear()  # they hold on to what was the probe's
         if name not in self._failed:
             self._failed.add(name)
-            self.write({"k": "probe_failed", "probe": name, "error": f"{type(error).__name__}: {error}"[:500]})
+            row = {"k": "probe_failed", "probe": name, "error": f"{type(error).__name__}: {error}"[:500]}
+            signals = getattr(PROBES.get(name), "SIGNALS", ())
+            self.write({**row, "signals": list(signals)})

@@ -35,17 +35,18 @@ def main() -> None:
 def become(config: dict[str, Any], module_wanted: bool, at_end: Callable[[Callable[[], None]], object]) -> None:
     """Run what `sys.argv` names, as `__main__`; `at_end` is given what closes the record."""
     target = sys.argv[0]
-    host = _load_host()
+    spared = _strict if config.get("strict") or config.get("trial") else _spared  # a trial has files to protect
     handed = {**config, "script": target}  # what processes that it starts are observed by
+    host = spared(_load_host)
     again = host.Rerun(config.pop("trial"), config["record"]) if config.get("trial") else None
     config.pop("script", None)
-    observation = host.Observation(config, again)
-    host.watch_workers(target, handed)
-    observation.watch_children(handed)
-    observation.start(script=target, argv=sys.argv[1:], python=sys.version.split()[0])
+    observation = spared(lambda: host.Observation(config, again))
+    spared(lambda: host.watch_workers(target, handed))
+    spared(lambda: observation.watch_children(handed))
+    spared(lambda: observation.start(script=target, argv=sys.argv[1:], python=sys.version.split()[0]))
     end: list[Any] = ["completed", 0]
     # Registered first, so run last: what threads and the script's own exit functions train is still seen.
-    at_end(lambda: observation.finish(*end))
+    at_end(lambda: spared(lambda: observation.finish(*end)))
     try:
         if again is not None:
             again.prepare()
@@ -57,8 +58,20 @@ def become(config: dict[str, Any], module_wanted: bool, at_end: Callable[[Callab
     except BaseException as error:
         end[:] = "raised", 128 + signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
         _peel(error)
-        observation.raised(error)
+        spared(lambda said: observation.raised(said), error)
         raise
+
+
+def _strict(action: Callable[..., Any], *args: Any) -> Any:
+    return action(*args)
+
+
+def _spared(action: Callable[..., Any], *args: Any) -> Any:
+    """What it returns; None where it fails: a script that cannot be observed is run all the same."""
+    try:
+        return action(*args)
+    except Exception:
+        return None
 
 
 def watch_spawned(config: dict[str, Any]) -> None:

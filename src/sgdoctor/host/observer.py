@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from .graph import Graph
-from .handover import Handover
+from .handover import Handover, read_apart
 from .probes import BASE, ON_REQUEST, PROBES, Absent
 from .probes.windows import BACKWARD, CLOSURE, STEP
 from .sampler import Beat, Root, Sampler
@@ -118,11 +118,13 @@ class Observer(Handover):
         """torch has just been imported."""
         self.torch = torch
         self._tensor = torch.Tensor
+        self.aside = torch._C.DisableTorchFunction
         wanted = None if self.signals is None else set(self.signals)
         for name, make in PROBES.items():
             by_default = name in BASE or (wanted is None and name not in ON_REQUEST)
             if by_default or (wanted or set()) & set(make.SIGNALS):  # type: ignore[attr-defined]
-                setattr(self, name, make(self))
+                with self.guard(name):
+                    setattr(self, name, make(self))
         # Not cuda.is_available(): it would fix the visible devices before the script has chosen them.
         self.write({"k": "torch", "version": torch.__version__, "accelerator": torch.version.cuda is not None})
         self._writer.flush()
@@ -133,12 +135,13 @@ class Observer(Handover):
             return
         if self._stopped:
             how, status = "stopped", 0
-        with self.guard("close"):
+        with self.guard("close"), self.aside():
             self.doors.on_close()
             self._flush(closing=True)
-        elapsed = self.sampler.elapsed()
         row = {"k": "end", "how": how, "status": status, "steps": self.steps, "at": time()}
-        self.write({**row, "observed_seconds": elapsed, "spent_seconds": self.sampler.spent})
+        with self.guard("close"):
+            row.update(observed_seconds=self.sampler.elapsed(), spent_seconds=self.sampler.spent)
+        self.write(row)
         self.active = self.stopping = False
         self._writer.close()
 
@@ -266,7 +269,8 @@ class Observer(Handover):
     def _value(self, root: Any) -> Any:
         """The number in it (None for a complex one); that of another device as a copy, to be read later."""
         if root.is_cpu:
-            value = root.item()
+            apart = self.torch._C._len_torch_dispatch_stack() or root.__class__ is not self._tensor
+            value = read_apart(self.torch, root) if apart else root.item()
             return value if value.__class__ is float else None
         if root.is_cuda:
             self._capturing = self.torch.cuda.is_current_stream_capturing
@@ -320,8 +324,9 @@ class Observer(Handover):
         site = self.sites.of_frame(frame)
         self.loop.on_event("c", site)
         if self.sampler.due(("clip", site)):
-            row = {"k": "clip", "site": site, "step": self.steps, "by": kind, "parameters": parameters}
-            self.write({**row, "limit": limit, "norm": norm})
+            row = {"k": "clip", "site": site, "step": self.steps, "by": kind, "parameters": parameters, "limit": limit}
+            # That of sharded gradients is spread over ranks: to read it is a collective.
+            self.write({**row, "norm": norm} if norm.__class__ in (float, self._tensor) else row)
 
     def unscaled(self, frame: FrameType, optimizer: Any) -> None:
         """GradScaler.unscale_() was called by the script."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import groups, upkeep
-from .frames import peel, unseen
+from .frames import peel, uncompiled, unseen
 from .observer import Observer
 from .probes.loss import WITH_TARGET, WITHOUT_TARGET
 
@@ -28,10 +28,14 @@ class Patches:
         self._observer = observer
         self._undo: list[Callable[[], None]] = []
         self._compiling: Callable[[], bool] = bool
+        self._torch: Any = None
 
     def install(self, torch: Any) -> None:
         """Put every patch on."""
         self._compiling = torch.compiler.is_compiling
+        self._torch = torch
+        with self._observer.guard("uncompiled"):
+            uncompiled(torch, self._observer.guarded("", bool).__code__, below=True)  # that of all events
         for patch in (
             self._losses,
             self._backward,
@@ -61,7 +65,7 @@ class Patches:
 
     def _put(self, owner: Any, name: str, wrapper: Wrapped) -> None:
         original = owner.__dict__[name]
-        placed = functools.wraps(original)(unseen(wrapper))
+        placed = functools.wraps(original)(self._own(wrapper))
         placed.__prepare_scriptable__ = lambda: original  # type: ignore[attr-defined]  # what torch.jit.script is to read
         setattr(owner, name, placed)
 
@@ -71,6 +75,12 @@ class Patches:
                 setattr(owner, name, original)
 
         self._undo.append(undo)
+
+    def _own(self, wrapper: Wrapped) -> Wrapped:
+        unseen(wrapper)
+        with self._observer.guard("uncompiled"):
+            uncompiled(self._torch, wrapper.__code__)
+        return wrapper
 
     def _after(self, owner: Any, name: str, event: Wrapped, failure: Wrapped | None = None) -> None:
         """Have `event(frame, args, kwargs, result)` called when a function of torch has returned.
@@ -179,8 +189,8 @@ class Patches:
 
         from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-        self._undo.append(register_optimizer_step_pre_hook(unseen(before)).remove)
-        self._undo.append(register_optimizer_step_post_hook(unseen(after)).remove)
+        self._undo.append(register_optimizer_step_pre_hook(self._own(before)).remove)
+        self._undo.append(register_optimizer_step_post_hook(self._own(after)).remove)
 
     def _clipping(self, torch: Any) -> None:
         observer = self._observer

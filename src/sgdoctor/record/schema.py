@@ -42,7 +42,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "loss": Crashed,
     },
     "pulse": {"steps": Count, "spent": Number, "of": Number},
-    "probe_failed": {"probe": str, "error": str},
+    "probe_failed": {"probe": str, "error": str, "signals": list[str]},
     "end": {
         "how": str,
         "status": Whole | None,

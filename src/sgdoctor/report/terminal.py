@@ -181,6 +181,9 @@ def _print_learning(diagnosis: Diagnosis, console: Console) -> None:
 
 def _print_open(diagnosis: Diagnosis, console: Console) -> None:
     """The names of a few, the number of many: most of them have nothing of the kind to judge. JSON has the reasons."""
+    for row in diagnosis.record.rows("probe_failed"):
+        text = f"switched off: the observer's {row.get('probe')}, after an error of its own ({row.get('error')})"
+        console.print(Text(line(text), style="yellow"))
     count = len(diagnosis.not_evaluated)
     if count:
         names = ", ".join(name for name, _ in diagnosis.not_evaluated) if count <= FEW else f"{count} conditions"

@@ -113,7 +113,7 @@ class Losses:
         beat = self._beats.get(place)
         if beat is None:
             beat = self._beats[place] = self._observer.sampler.beat(("loss", site, graded))
-        if self._observer.looks(beat) and not self._transformed(output, result):
+        if self._observer.looks(beat) and not self._transformed(output, result) and not output.is_meta:
             with self._observer.timed(), self._torch.no_grad():
                 self._sample(call, site, name, original, args, kwargs, result)
 
@@ -234,6 +234,8 @@ class Losses:
         self, row: dict[str, Any], name: str, original: Any, args: Any, kwargs: Any, output: Any, target: Any, site: Any
     ) -> None:
         """The same loss for the best constant output seen so far, and for targets of other samples."""
+        if kwargs.get("size_average") is not None or kwargs.get("reduce") is not None:
+            return  # torch warns of them at each call
         marginal = self._marginals.setdefault(site, Marginal(self._torch))
         constant = marginal.constant(name, output, target)
         if constant is not None:
@@ -297,6 +299,8 @@ def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]
 
 def _again(original: Any, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any, target: Any) -> Any:
     rest = {key: value for key, value in kwargs.items() if key not in ("input", "target")}
+    if original.__name__ == "kl_div" and rest.get("reduction", "mean") == "mean":
+        rest["reduction"] = "none"  # whose mean it is; torch warns of the other, and the warning would be ours
     return original(output, target, *args[2:], **rest)
 
 

@@ -175,7 +175,7 @@ class Modules:
             if len(self._first) >= MAX_ENTRIES:
                 return
             known = self._remember(optimizer)
-        if closure or not self._observer.looks(known[2]):
+        if closure or not self._observer.looks(known[2]) or self._observer.sharded:
             return
         versions = known[1]
         leaves = [leaf for group in optimizer.param_groups for leaf in group["params"]]

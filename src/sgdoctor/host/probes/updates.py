@@ -215,7 +215,7 @@ class Updates:
         if state.steps >= state.rates_due:
             state.rates_due = state.steps + 1 + state.steps // 32
             self._rates(state, optimizer)
-        sample = self._observer.looks(state.beat)
+        sample = self._observer.looks(state.beat) and not self._observer.sharded
         follow, state.move = state.move, None
         if not sample and follow is None and state.steps >= 3:
             return

@@ -1,0 +1,3 @@
+"""A package that is run with -m."""
+
+RATE = 0.1
