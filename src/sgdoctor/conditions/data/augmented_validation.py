@@ -34,6 +34,7 @@ from __future__ import annotations
 
 from ...record import Record, Row, Site
 from ...record.feeds import Loader, loaders
+from ...record.record import number
 from ...source import Source
 from ...source.augmentation import noise_for_both, without_augmentation
 from ...source.loading import loader_call
@@ -97,10 +98,9 @@ def _by_hand(record: Record, source: Source, min_pairs: int) -> Finding | None:
         return None
     (row, held), *later = passes
     same = [other for other, own in later if own == held and other["shape"] == row["shape"] and len(row["shape"]) > 1]
+    mean, std = number(row["mean"]), number(row["std"])
     # The same numbers have the same moments: what differs by a thousandth of the spread is other numbers.
-    other = [
-        each for each in same if abs(each["mean"] - row["mean"]) + abs(each["std"] - row["std"]) > 1e-3 * row["std"]
-    ]
+    other = [each for each in same if abs(number(each["mean"]) - mean) + abs(number(each["std"]) - std) > 1e-3 * std]
     site = record.site(row["site"])
     if len(other) < min_pairs or len(other) != len(later) or row["shape"][0] != sum(held) or site is None:
         return None
@@ -110,7 +110,7 @@ def _by_hand(record: Record, source: Source, min_pairs: int) -> Finding | None:
         return None
     text = (
         f"the first batch of the evaluation had as many of each class in {len(passes)} passes, and other inputs: "
-        f"mean {row['mean']:.4g}, then {other[0]['mean']:.4g}; what makes it draws noise, as for training"
+        f"mean {mean:.4g}, then {number(other[0]['mean']):.4g}; what makes it draws noise, as for training"
     )
     return Finding(site_of(point), (Evidence(text, "model_inputs", float(len(other)), 0.0),), 0.8)
 
