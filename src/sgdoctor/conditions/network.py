@@ -47,9 +47,11 @@ def attribute_made(source: Source, attribute: str, owner: str = "") -> tuple[Mod
 
 def loads_weights(source: Source) -> bool:
     """Whether the script takes weights from somewhere: a checkpoint, a hub, another model."""
+    # A function of the script's own is read itself: `load()` may well hand over data.
+    own = {node.name for module in source for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef)}
     for module in source:
         for call in ast.walk(module.tree):
-            if not isinstance(call, ast.Call):
+            if not isinstance(call, ast.Call) or (isinstance(call.func, ast.Name) and call.func.id in own):
                 continue
             name = module.dotted(call.func)
             last = "" if "Embedding" in name else name.rpartition(".")[2]  # a table's vectors may be random ones

@@ -6,6 +6,7 @@ import ast
 
 from .edits import Edit
 from .flow import Point
+from .loading import model_inputs
 from .module import Module, Source
 from .spelling import spelled, without_entry
 from .training import statement_of
@@ -16,6 +17,48 @@ DRAWN = frozenset(
     ("rand", "randn", "randint", "rand_like", "randn_like", "randperm", "normal", "random", "uniform", "choice",
      "standard_normal", "integers", "gauss", "shuffle", "bernoulli")
 )  # fmt: skip
+
+VALUES = frozenset(
+    ("rand", "randn", "rand_like", "randn_like", "normal", "uniform", "random", "standard_normal", "gauss", "bernoulli")
+)  # of DRAWN, those that change values; the others may choose samples
+MADE = DRAWN | {"arange", "full", "zeros", "ones", "repeat", "repeat_interleave", "tile", "linspace"}
+Place = tuple[str, int]
+
+
+def noise_for_both(source: Source, trained: Place, held: Place, target: list[Point]) -> Point | None:
+    """Where evaluation calls a function of the script that draws noise onto its inputs, and that training calls too.
+
+    The places are calls of the model. A function that makes the targets as well makes new samples, not new views.
+    """
+    mine = model_inputs(source, *held)
+    shared = _functions(model_inputs(source, *trained)) & _functions(mine)
+    for point in mine:
+        if not isinstance(point.node, ast.Call):
+            continue
+        name = point.module.dotted(point.node.func).rpartition(".")[2]
+        for module in source:
+            for function in ast.walk(module.tree):
+                if not isinstance(function, ast.FunctionDef) or function.name != name or id(function) not in shared:
+                    continue
+                if _draws(module, function, VALUES, (*DRAWS, "?.")) and not _makes(module, function, target):
+                    return point
+    return None
+
+
+def _functions(trail: list[Point]) -> set[int]:
+    """The functions that a trail goes through, by id."""
+    around = (point.module.enclosing(point.node, ast.FunctionDef) for point in trail)
+    return {id(function) for function in around if function is not None}
+
+
+def _makes(module: Module, function: ast.FunctionDef, target: list[Point]) -> bool:
+    """Whether the targets are made in a function, not only looked up there."""
+    for point in target:
+        inside = point.module.enclosing(point.node, ast.FunctionDef) is function
+        called = module.dotted(point.node.func) if inside and isinstance(point.node, ast.Call) else ""
+        if called.rpartition(".")[2] in MADE:
+            return True
+    return False
 
 
 def without_augmentation(source: Source, loader: Point) -> list[Edit]:
@@ -129,12 +172,12 @@ def _attributes(node: ast.expr) -> set[str]:
     return {part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)}
 
 
-def _draws(module: Module, node: ast.AST) -> bool:
+def _draws(module: Module, node: ast.AST, drawn: frozenset[str] = DRAWN, owners: tuple[str, ...] = DRAWS) -> bool:
     """Whether something random is drawn from a generator that is not seeded there."""
     for call in ast.walk(node):
         if isinstance(call, ast.Call) and not any(k.arg == "generator" for k in call.keywords):
             name = module.dotted(call.func)
-            if name.startswith(DRAWS) and name.rpartition(".")[2] in DRAWN:
+            if name.startswith(owners) and name.rpartition(".")[2] in drawn:
                 return True
     return False
 

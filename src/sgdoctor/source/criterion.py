@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable
 
 from .edits import Edit
-from .flow import Trail
+from .flow import Point, Trail
 from .loss import LOSS, argument, loss_call
 from .module import Module, Source
 from .output import OutputTrail, Stage, last_layer, output_of
@@ -106,12 +106,18 @@ def taken_off(stage: Stage) -> tuple[Edit, ...]:
 
 def widened(trail: OutputTrail, outputs: int) -> list[Edit] | None:
     """The last layer given another number of outputs; None where that number is not to be seen."""
+    size = outputs_of(trail)
+    return None if size is None else [size.module.replace(size.node, str(outputs))]
+
+
+def outputs_of(trail: OutputTrail) -> Point | None:
+    """The number of outputs as the last layer is given it."""
     stage = last_layer(trail)
     if stage is None or stage.made is None or not isinstance(stage.made.node, ast.Call):
         return None
     made = stage.made.node
     size = argument(made, 0 if stage.name.startswith("Lazy") else 1, "out_features", "out_channels")
-    return None if size is None else [stage.made.module.replace(size, str(outputs))]
+    return None if size is None else Point(stage.made.module, size)
 
 
 def stripped(module: Module, node: ast.expr, methods: Iterable[str]) -> ast.expr:

@@ -39,6 +39,7 @@ class Trail:
         self._source = source
         self._points: list[Point] = []
         self._seen: set[int] = set()
+        self._keys: list[str] = []  # entries of dicts that are still to be taken, the next one last
 
     @property
     def points(self) -> list[Point]:
@@ -47,7 +48,7 @@ class Trail:
 
     def of(self, module: Module, node: ast.expr) -> list[Point]:
         """The expressions that a value passes through, its use first, its origin last."""
-        self._points, self._seen = [], set()
+        self._points, self._seen, self._keys = [], set(), []
         self._follow(module, node, ())
         return self._points
 
@@ -74,13 +75,26 @@ class Trail:
             if sides:
                 self._follow(module, sides[0], path)
         elif isinstance(node, (ast.Subscript, ast.Starred)):
+            key = getattr(getattr(node, "slice", None), "value", None)
+            self._keys += [key] if isinstance(key, str) else []
             self._follow(module, node.value, ())
+        elif isinstance(node, ast.Dict):
+            self._follow_entry(module, node)
         elif isinstance(node, ast.IfExp):
             self._follow(module, node.body, path)
         elif isinstance(node, ast.UnaryOp):
             self._follow(module, node.operand, path)
         elif isinstance(node, (ast.ListComp, ast.GeneratorExp)):
             self._follow(module, node.elt, ())
+
+    def _follow_entry(self, module: Module, node: ast.Dict) -> None:
+        """The entry of a dict that was asked for last: the others have no part in the value."""
+        wanted = self._keys.pop() if self._keys else None
+        for key, value in zip(node.keys, node.values):
+            if isinstance(key, ast.Constant) and key.value == wanted and wanted is not None:
+                self._points.pop()
+                self._follow(module, value, ())
+                return
 
     def _follow_call(self, module: Module, node: ast.Call, path: Path) -> None:
         name = module.dotted(node.func)

@@ -46,6 +46,60 @@ def loader_calls(source: Source) -> list[Point]:
     return [Point(module, call) for module in source for call in module.calls(*LOADERS)]
 
 
+def parted_at(one: Point, other: Point) -> Point | None:
+    """Where data, or their indices, are parted by hand for two loaders of a function.
+
+    The statement that names a part of each, `train, held = split(x)`; else the part of the first, cut from the same
+    as that of the second: `train = order[:-n]`, `held = order[:n]`.
+    """
+    module = one.module
+    scope = module.enclosing(one.node, ast.FunctionDef, ast.Module)
+    if (
+        other.module is not module
+        or scope is None
+        or module.enclosing(other.node, ast.FunctionDef, ast.Module) is not scope
+    ):
+        return None
+    mine, theirs = _given(scope, one.node), _given(scope, other.node)
+    cuts: dict[str, ast.Assign] = {}
+    for node in ast.walk(scope):
+        if not isinstance(node, ast.Assign):
+            continue
+        names = {part.id for target in node.targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+        if names & (mine - theirs) and names & (theirs - mine):
+            return Point(module, node.value)
+        target = node.targets[0]
+        if isinstance(target, ast.Name) and isinstance(node.value, ast.Subscript):
+            cuts[target.id] = node
+    first = [cuts[name] for name in mine - theirs if name in cuts]
+    second = [cuts[name] for name in theirs - mine if name in cuts]
+    if len(first) != 1 or len(second) != 1:
+        return None
+    same = module.segment(_base(first[0])) == module.segment(_base(second[0]))
+    return Point(module, first[0].value) if same else None
+
+
+def _base(cut: ast.Assign) -> ast.expr:
+    assert isinstance(cut.value, ast.Subscript)
+    return cut.value.value
+
+
+def _given(scope: ast.AST, loader: ast.expr) -> set[str]:
+    """The names in the data set of a loader, and in what that was made of where it has a name of its own."""
+    data = loader.args[0] if isinstance(loader, ast.Call) and loader.args else keyword(loader, "dataset")
+    names = {part.id for part in ast.walk(data) if isinstance(part, ast.Name)} if data is not None else set()
+    if isinstance(data, ast.Name):
+        for node in ast.walk(scope):
+            made = isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+            if (
+                made
+                and isinstance(node, ast.Assign)
+                and any(getattr(each, "id", "") == data.id for each in node.targets)
+            ):
+                names |= {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)}
+    return names
+
+
 def cutting_loops(source: Source, file: str, line: int) -> list[tuple[Module, ast.For | ast.While]]:
     """The loop around a line, and behind it that of the script's own generator which it goes through."""
     module = source.module(file)

@@ -183,3 +183,47 @@ def _read_between(module: Module, first: ast.stmt, last: ast.stmt, name: ast.exp
         for statement in between
         for node in ast.walk(statement)
     )
+
+
+def scaled_apart(trained: list[Point], held: list[Point]) -> tuple[Point, Point] | None:
+    """Two calls of one function that scales what it is given by that's own mean and spread, column by column.
+
+    (for training, for evaluation). A function that is called sample by sample scales within samples, as may be meant.
+    """
+    for mine in trained:
+        for other in held:
+            module, one, two = mine.module, mine.node, other.node
+            if one is two or other.module is not module or not _once(module, one) or not _once(module, two):
+                continue
+            assert isinstance(one, ast.Call) and isinstance(two, ast.Call)
+            name = module.dotted(one.func)
+            if name != module.dotted(two.func) or module.segment(one.args[0]) == module.segment(two.args[0]):
+                continue
+            for function in ast.walk(module.tree):
+                if isinstance(function, ast.FunctionDef) and function.name == name and _by_itself(module, function):
+                    return mine, other
+    return None
+
+
+def _once(module: Module, node: ast.expr) -> bool:
+    """Whether it is a call with one argument that is made once, not for each item of something."""
+    around = module.enclosing(node, ast.For, ast.While, ast.ListComp, ast.GeneratorExp, ast.Lambda, ast.ClassDef)
+    return isinstance(node, ast.Call) and len(node.args) == 1 and around is None
+
+
+def _by_itself(module: Module, function: ast.FunctionDef) -> bool:
+    """`(x - x.mean(0)) / x.std(0)` of the one argument `x`, or of a part of it."""
+    if len(function.args.args) != 1:
+        return False
+    given = function.args.args[0].arg
+    found: dict[str, set[str]] = {"mean": set(), "std": set()}
+    for call in ast.walk(function):
+        if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or call.func.attr not in found:
+            continue
+        axes = [*call.args[:1], *(word.value for word in call.keywords if word.arg in ("axis", "dim"))]
+        first = axes and isinstance(axes[0], ast.Constant) and axes[0].value == 0
+        names = {part.id for part in ast.walk(call.func.value) if isinstance(part, ast.Name)}
+        if first and names == {given}:
+            found[call.func.attr].add(module.segment(call.func.value))
+    divides = any(isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) for node in ast.walk(function))
+    return divides and bool(found["mean"] & found["std"])

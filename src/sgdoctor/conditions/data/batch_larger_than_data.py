@@ -122,7 +122,9 @@ def _by_hand(record: Record, source: Source, max_steps: int, good_skill: float) 
         yield NotEvaluated("no data loader was seen")
         return
     entry = entries[0]
-    if entry.count > max_steps or not fails(entry, good_skill):
+    # Where no best constant is known, a loss that has fallen by less than half has not got there either.
+    short = fails(entry, good_skill) if math.isfinite(entry.skill) else fails(entry) or entry.drop < 0.5
+    if entry.count > max_steps or not short:
         return
     found = _written(source) or _cut(record, source, entry)
     if found is None:
@@ -150,13 +152,9 @@ def _written(source: Source) -> Found | None:
 
 def _cut(record: Record, source: Source, entry: Progress) -> Found | None:
     """The loop over batches cuts larger ones than any that came: each was all there is."""
-    mine = record.calls.get(entry.call) if entry.call is not None else None
-    loss = loss_site(record, entry)
-    if mine is None or loss is None:
+    loss, largest = loss_site(record, entry), _largest(record, entry)
+    if loss is None:
         return None
-    alike = [row for row in record.calls.values() if row.get("site") == mine.get("site") and row.get("grad")]
-    shapes = [(row.get("output") or {}).get("shape") or [0] for row in alike]
-    largest = max((shape[0] for shape in shapes), default=0)
     for module, loop in cutting_loops(source, loss.file, loss.line):
         for call in ast.walk(loop.iter) if isinstance(loop, ast.For) else ():
             if not isinstance(call, ast.Call):
@@ -169,6 +167,18 @@ def _cut(record: Record, source: Source, entry: Progress) -> Found | None:
             if known is not None and known.value > largest > 1:
                 return module, call, int(known.value), int(largest)
     return None
+
+
+def _largest(record: Record, entry: Progress) -> int:
+    """The largest number of samples the loss was ever taken of; for one by hand, of how many values its mean is."""
+    mine = record.calls.get(entry.call) if entry.call is not None else None
+    if mine is not None:
+        alike = [row for row in record.calls.values() if row.get("site") == mine.get("site") and row.get("grad")]
+        shapes = [(row.get("output") or {}).get("shape") or [0] for row in alike]
+        return max((shape[0] for shape in shapes), default=0)
+    heads = [row["head"][0] for row in entry.objective.graphs if row.get("head")]
+    means = [given[0] for name, _, given in heads if name.startswith("Mean") and given and given[0]]
+    return max((math.prod(shape) for shape in means), default=0)
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:

@@ -8,9 +8,12 @@ somewhat, since batches are alike on average; predictions change with batch size
 prediction time meets a function that was never trained.
 
 ## How it is told apart
-By the axis that a softmax in the graph sums over, where that axis is as long as the batch and no other is. For the
-rest by an experiment (`sgdoctor prove`): in eval mode, the gradient of one sample's output with respect to
-the other samples' inputs is not zero. In train mode batch norm mixes by design, and so is not asked.
+By the axis that a softmax in the graph sums over, where that axis is as long as the batch and no other is; by the
+number of time steps that a recurrent layer goes through, where that is the number of samples of the loss, and what the
+layer takes for its batch is not; by a re-cut in the source that puts the first length of a tensor behind another, in a
+run that does not learn. For the rest by an experiment (`sgdoctor prove`): in eval mode, the gradient of one sample's
+output with respect to the other samples' inputs is not zero. In train mode batch norm mixes by design, and so is not
+asked.
 - `constant-output`: the reduced axis has length 1. `double-softmax`: the right axis, but twice.
 - `target-leak`: the leak is along time, from later steps, inside one sample.
 Not this: graph networks (nodes are the batch; they get other inputs beside), contrastive losses (they mix after the
@@ -36,39 +39,107 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping
 
-from ...record import Progress, Record, Site
-from ...source import Edit, Module, Source
+from ...record import Progress, Record, Row, Site
+from ...source import Module, Source
+from ...source.recuts import moved_axes, puts_samples_behind
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
-from ..questions import judged, loss_site, site_at
+from ..questions import fails, judged, layer_site, loss_site, site_at, standing
 
 SOFTMAX = ("softmax", "log_softmax")
 RECURRENT = ("torch.nn.LSTM", "torch.nn.GRU", "torch.nn.RNN")
+RECURRENT_NAMES = ("LSTM", "GRU", "RNN")
 ATTENTION = ("torch.nn.MultiheadAttention", "torch.nn.TransformerEncoderLayer", "torch.nn.TransformerDecoderLayer")
 CUTS = ("view", "reshape")
 
 
 def in_run(record: Record, source: Source) -> Answer:
-    """A softmax sums over the axis of the samples."""
+    """A softmax sums over the axis of the samples, or a recurrent layer goes through it as if it were time."""
     entries = judged(record)
     if not entries:
         yield NotEvaluated("learning cannot be judged")
         return
     for entry in entries:
         batch = _batch(record, entry)
-        if batch is None:
-            continue
-        shapes = [
-            activation["shape"]
-            for row in record.rows("activations", site=entry.objective.number)
-            for activation in row.get("of", [])
-            if activation.get("kind") in SOFTMAX and activation.get("dim") == 0 and _samples(activation, batch)
-        ]
-        if shapes:
-            text = f"a softmax over a tensor of shape {shapes[0]} sums over axis 0, which holds the {batch} samples"
-            evidence = Evidence(text, "activations", 0.0, 1.0)
-            yield Finding(_softmax(source) or loss_site(record, entry), (evidence,), 0.9, subject="softmax")
+        found = (_summed(record, source, entry, batch) or _stepped(record, source, entry, batch)) if batch else None
+        if found is None and fails(entry):
+            found = _cut(source, entry)
+        if found is not None:
+            yield found
             return
     yield NotEvaluated("other ways of mixing samples are shown by an experiment only: `sgdoctor prove`")
+
+
+def _summed(record: Record, source: Source, entry: Progress, batch: int) -> Finding | None:
+    """A softmax over the axis of the samples."""
+    shapes = [
+        activation["shape"]
+        for row in record.rows("activations", site=entry.objective.number)
+        for activation in row.get("of", [])
+        if activation.get("kind") in SOFTMAX and activation.get("dim") == 0 and _samples(activation, batch)
+    ]
+    if not shapes:
+        return None
+    text = f"a softmax over a tensor of shape {shapes[0]} sums over axis 0, which holds the {batch} samples"
+    evidence = Evidence(text, "activations", 0.0, 1.0)
+    return Finding(_softmax(source) or loss_site(record, entry), (evidence,), 0.9, subject="softmax")
+
+
+def _stepped(record: Record, source: Source, entry: Progress, batch: int) -> Finding | None:
+    """A recurrent layer makes as many time steps as there are samples, for a batch of another size."""
+    call = record.calls.get(entry.call) if entry.call is not None else None
+    output = ((call or {}).get("output") or {}).get("shape") or []
+    for row in entry.objective.graphs:
+        if call is None or row.get("step") != call.get("step"):
+            continue
+        for number, (steps, taken) in _recurrent(record, row).items():
+            # Where the loss keeps the other axis too, the output may well be laid out time first.
+            if steps != batch or taken in (1, batch) or taken in output[1:]:
+                continue
+            name = record.parameters[number].module
+            text = (
+                f"{name} goes through {steps} time steps with a batch of {taken}, and the loss is taken of {batch} "
+                f"samples: it reads the samples as time, (time, batch, features) without batch_first=True"
+            )
+            site = layer_site(record, source, number) or loss_site(record, entry)
+            return Finding(site, (Evidence(text, "graph", float(steps), float(taken)),), 0.9, subject="recurrent")
+    return None
+
+
+def _recurrent(record: Record, row: Row) -> dict[int, tuple[int, int]]:
+    """(time steps, batch) as a recurrent layer takes them, by a parameter of it, from the shapes in a graph.
+
+    Fused, a layer's output is (time, batch, units). Unfused, one product is of all time steps at once, with the input,
+    and the others are of one step each, with the state before it.
+    """
+    found: dict[int, tuple[int, int]] = {}
+    rows: dict[str, dict[int, int]] = {}
+    for _, number, shape in row.get("layers") or []:
+        known = record.parameters.get(number)
+        if known is None or known.module not in RECURRENT_NAMES or not shape:
+            continue
+        if len(shape) == 3:
+            found[number] = (shape[0], shape[1])
+        elif len(shape) == 2:
+            rows.setdefault(known.layer, {})[number] = shape[0]
+    for sizes in rows.values():
+        least, most = min(sizes.values()), max(sizes.values())
+        if least and len(sizes) > 1 and most % least == 0:
+            found[min(sizes)] = (most // least, least)
+    return found
+
+
+def _cut(source: Source, entry: Progress) -> Finding | None:
+    """A `view` or `reshape` puts the first length of its own tensor behind another one."""
+    for module in source:
+        for call in module.calls(*(f"?.{name}" for name in CUTS)):
+            if puts_samples_behind(module, call):
+                text = (
+                    f"`{module.segment(call)}` re-cuts memory so that the samples, axis 0, are spread over others; "
+                    f"{standing(entry)}"
+                )
+                evidence = Evidence(text, "objective", entry.last, entry.baseline)
+                return Finding(site_at(module, call), (evidence,), 0.8, subject="cut")
+    return None
 
 
 def _batch(record: Record, entry: Progress) -> int | None:
@@ -76,7 +147,7 @@ def _batch(record: Record, entry: Progress) -> int | None:
     call = record.calls.get(entry.call) if entry.call is not None else None
     output = ((call or {}).get("output") or {}).get("shape") or []
     target = ((call or {}).get("target") or {}).get("shape") or []
-    return int(output[0]) if len(output) >= 2 and target and output[0] == target[0] and output[0] > 1 else None
+    return int(output[0]) if output and target and output[0] == target[0] and output[0] > 1 else None
 
 
 def _samples(activation: Mapping[str, object], batch: int) -> bool:
@@ -201,46 +272,15 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             text = module.segment(node).rstrip()
             edit = module.replace(node, text[:-1].rstrip().rstrip(",") + ", batch_first=True)")
             return [Remedy("tell the layer that the batch comes first: batch_first=True", "changes-training", (edit,))]
-        edit_of_cut = _swapped(module, node) if name.rpartition(".")[2] in CUTS else None
+        edit_of_cut = moved_axes(module, node) if name.rpartition(".")[2] in CUTS else None
         if edit_of_cut is not None:
-            title = "swap the axes: transpose(0, 1); view and reshape re-cut memory across samples"
+            title = "move the axes instead; view and reshape re-cut memory across samples"
             return [Remedy(title, "changes-training", (edit_of_cut,))]
         if "softmax" in name.lower() and isinstance(_axis(module, node), int):
             old = next((k.value for k in node.keywords if k.arg == "dim"), node.args[-1] if node.args else None)
             if old is not None:
                 return [Remedy("sum over the classes: dim=-1", "changes-training", (module.replace(old, "-1"),))]
     return [Remedy("move axes with permute or transpose; view and reshape re-cut memory across samples", "advice")]
-
-
-def _swapped(module: Module, call: ast.Call) -> Edit | None:
-    """`h.view(steps, batch, -1)`, with the batch from the first length of a tensor: the axes swapped instead."""
-    function = module.enclosing(call, ast.FunctionDef)
-    if function is None or len(call.args) != 3 or call.keywords or not isinstance(call.func, ast.Attribute):
-        return None
-    if _is_first_length(module, function, call.args[0]) or not _is_first_length(module, function, call.args[1]):
-        return None
-    if not isinstance(call.args[2], ast.UnaryOp) and not isinstance(call.args[2], (ast.Name, ast.Attribute)):
-        return None
-    return module.replace(call, f"{module.segment(call.func.value)}.transpose(0, 1)")
-
-
-def _is_first_length(module: Module, function: ast.AST, node: ast.expr) -> bool:
-    """Whether an expression is `x.shape[0]`, `x.size(0)`, or a name that is given it."""
-    if isinstance(node, ast.Name):
-        for each in ast.walk(function):
-            target = each.targets[0] if isinstance(each, ast.Assign) else None
-            if isinstance(target, ast.Name) and target.id == node.id and isinstance(each, ast.Assign):
-                return _is_first_length(module, function, each.value)
-            if (
-                isinstance(target, ast.Tuple)
-                and isinstance(each, ast.Assign)
-                and module.segment(each.value).endswith((".shape", ".size()"))
-            ):
-                first = target.elts[0]
-                if isinstance(first, ast.Name) and first.id == node.id:
-                    return True
-        return False
-    return module.segment(node).replace(" ", "").endswith((".shape[0]", ".size(0)"))
 
 
 CONDITION = Condition(

@@ -42,6 +42,7 @@ from ...record.record import number
 from ...source import Source
 from ...source.loading import made_constant, origin
 from ...source.loss import trails
+from ...source.sameness import chosen, without_index
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, loss_site, site_of, standing
 
@@ -83,7 +84,7 @@ def in_run(
         if indices or min(shares) < min_share:
             text = f"all samples of each of {alike} sampled batches are the same, place by place"
         yield Finding(
-            _site(source, loss),
+            _site(record, source, loss),
             (
                 Evidence(text, "features", shares[0] if shares else 1.0, 0.0),
                 Evidence(f"on these inputs the {standing(entry)}", "objective", entry.last, entry.baseline),
@@ -130,10 +131,13 @@ def _full_batch_of_one(record: Record, entry: Progress) -> bool:
     return all(not shape or shape[0] < 2 for shape in shapes) and len(shapes) < 20
 
 
-def _site(source: Source, loss: Site | None) -> Site | None:
+def _site(record: Record, source: Source, loss: Site | None) -> Site | None:
+    """Where the index of a dataset gets lost, or the one value is chosen; else where the inputs are made."""
     if loss is None:
         return None
-    made = origin(trails(source, loss.file, loss.line)[0])
+    trail = trails(source, loss.file, loss.line)[0]
+    means = {number(row.get("mean")) for row in record.rows("door", training=True, grad=True, place=0)}
+    made = without_index(trail) or (chosen(trail, means.pop()) if len(means) == 1 else None) or origin(trail)
     return site_of(made) if made is not None else loss
 
 

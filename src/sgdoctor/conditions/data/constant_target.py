@@ -38,6 +38,7 @@ from ...source import Source
 from ...source.flow import Point
 from ...source.loading import made_constant, origin
 from ...source.loss import trails
+from ...source.sameness import chosen
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import loss_site, site_of
 
@@ -75,7 +76,7 @@ def in_run(
     evidence.append(
         Evidence(f"the loss went {entry.first:.4g} -> {entry.last:.4g}; a bias can do that alone", "objective")
     )
-    yield Finding(_site(trail, loss), tuple(evidence), 0.93)
+    yield Finding(_site(trail, loss, float(mean[seen][0])), tuple(evidence), 0.93)
 
 
 def _size(record: Record, entry: Progress) -> int:
@@ -94,9 +95,9 @@ def _loaded(record: Record, value: float) -> bool:
     return False
 
 
-def _site(trail: list[Point], loss: Site | None) -> Site | None:
-    """Where the labels are computed, as far back as can be followed; else where they become tensors."""
-    made = origin(trail)
+def _site(trail: list[Point], loss: Site | None, value: float) -> Site | None:
+    """Where the one value is chosen; else where the labels are computed, or become tensors."""
+    made = chosen(trail, value) or origin(trail)
     return site_of(made) if made is not None else loss
 
 

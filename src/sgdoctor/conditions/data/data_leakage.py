@@ -37,7 +37,7 @@ from typing import NamedTuple
 from ...record import Record, Row, Site
 from ...record.feeds import Loader, loaders
 from ...source import Module, Source
-from ...source.loading import loader_call, loader_calls
+from ...source.loading import loader_call, loader_calls, parted_at
 from ...source.preparation import SPLIT, changed_behind_split, fitted_behind_split
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of
@@ -79,7 +79,7 @@ def in_run(
             or (repeats > max_repeats and whole is False and 1 - held.distinct / max(1, held.seen) > max_repeats)
         ):
             continue
-        site = unused.site if unused is not None else _site(source, held)
+        site = unused.site if unused is not None else _site(source, trained, held)
         yield Finding(site, (_shared(row, trained, held),), 0.9, subject=unused)
         return
 
@@ -124,13 +124,17 @@ def _shared(row: Row, trained: Loader, held: Loader) -> Evidence:
     return Evidence(text, "loader_overlap", shared / of, 0.0)
 
 
-def _site(source: Source, held: Loader) -> Site | None:
+def _site(source: Source, trained: Loader, held: Loader) -> Site | None:
     """Where the data are split; else where the evaluation loader is built."""
     for module in source:
         for call in module.calls("sklearn.model_selection.train_test_split", "torch.utils.data.random_split"):
             return site_at(module, call)
-    point = loader_call(source, held.site.file, held.site.line) if held.site is not None else None
-    return site_of(point) if point is not None else held.site
+    found = [loader_call(source, each.site.file, each.site.line) for each in (trained, held) if each.site is not None]
+    if len(found) == 2 and found[0] is not None and found[1] is not None:
+        split = parted_at(found[0], found[1])
+        if split is not None:
+            return site_of(split)
+    return site_of(found[-1]) if found and found[-1] is not None else held.site
 
 
 def _fitted_before(source: Source) -> Answer:

@@ -8,10 +8,12 @@ device, which holds shapes only, was never given its memory. torch raises: "Expe
 device",
 "Tensor on device cpu is not on the expected device", "Cannot copy out of meta tensor". The line of the traceback is
 where
-they meet; the one to change is where the stray one was made.
+they meet; the one to change is where the stray one was made. Or the device that the script names is not there at all:
+"Torch not compiled with CUDA enabled", "Found no NVIDIA driver on your system", "invalid device ordinal".
 
 ## How it is told apart
-Decided on the exception and on the devices of the weight and of the tensors in the frames it came through.
+Decided on the exception and on the devices of the weight and of the tensors in the frames it came through. Where the
+device itself is missing: on the one place of the script that names it.
 - `dtype-mismatch`: same device, other type of number ("Input type (torch.cuda.FloatTensor) and weight type
   (torch.FloatTensor)" names both: there the device is what differs). `shape-mismatch`: the sizes do not fit.
 - `out-of-memory`: the device is right, and full.
@@ -40,8 +42,9 @@ import ast
 import re
 
 from ...record import Record, Row, Site
-from ...source import Edit, Source
+from ...source import Edit, Module, Source
 from ...source.loss import trails
+from ...source.spelling import spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
 
@@ -51,6 +54,13 @@ MESSAGES = re.compile(
     r"|\(torch\.(Float|Half|Double)Tensor\) and \w+ type \(torch\.cuda|on the same device|different devices"
     r"|expected device \S+ but got|should be either on cpu or on the same device|out of meta tensor|meta tensors?"
 )
+ABSENT = re.compile(
+    r"Torch not compiled with CUDA enabled|Found no NVIDIA driver|No CUDA GPUs are available|invalid device ordinal"
+    r"|CUDA driver version is insufficient|not linked with support for mps|MPS backend is only available"
+    r"|on a CUDA device but torch\.cuda\.is_available\(\) is False"
+)
+ACCELERATOR = re.compile(r"(cuda|mps)(:\d+)?")
+RAISED = ("RuntimeError", "NotImplementedError", "ValueError", "AssertionError", "AcceleratorError")
 
 
 def in_run(record: Record, source: Source) -> Answer:
@@ -59,7 +69,8 @@ def in_run(record: Record, source: Source) -> Answer:
     if error is None:
         return
     text = str(error.get("text"))
-    if error.get("type") not in ("RuntimeError", "NotImplementedError", "ValueError") or not MESSAGES.search(text):
+    absent = ABSENT.search(text)
+    if error.get("type") not in RAISED or not (MESSAGES.search(text) or absent):
         return
     frames = error.get("frames") or []
     if not frames:
@@ -67,7 +78,23 @@ def in_run(record: Record, source: Source) -> Answer:
         return
     crashed = record.site(frames[-1])
     evidence = [Evidence(f"torch raised: {text.strip().splitlines()[0][:200]}", "exception"), *_devices(error)]
+    if absent is not None:
+        named = _named(source)
+        yield Finding(site_at(*named) if named else crashed, tuple(evidence[:1]), 0.96, subject=ABSENT)
+        return
     yield Finding(_site(source, crashed, text), tuple(evidence), 0.96, subject=text)
+
+
+def _named(source: Source) -> tuple[Module, ast.Constant] | None:
+    """The one place that names an accelerator, whether there is one or not; None where there are several."""
+    found = [
+        (module, node)
+        for module in source
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and ACCELERATOR.fullmatch(node.value)
+        if not isinstance(module.parents.get(node), (ast.IfExp, ast.Compare, ast.Expr))
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 def _devices(error: Row) -> list[Evidence]:
@@ -126,12 +153,30 @@ def _is_meta(node: ast.expr | None) -> bool:
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """Bring them together."""
+    if finding.subject is ABSENT:
+        title = 'take the accelerator where there is one: "cuda" if torch.cuda.is_available() else "cpu"'
+        return [Remedy(title, "safe", _where_there_is_one(source))]
     if "meta" in str(finding.subject):
         title = (
             "build the model where it has memory; or model.to_empty(device=...) before use, then load or initialise it"
         )
         return [Remedy(title, "changes-training", tuple(_real(finding, source)))]
     return [Remedy("move both to one device: model.to(device) once, x = x.to(device) for each batch", "safe")]
+
+
+def _where_there_is_one(source: Source) -> tuple[Edit, ...]:
+    """The one place that names the device made conditional."""
+    named = _named(source)
+    torch = spelled(named[0], "torch") if named is not None else None
+    if named is None or torch is None:
+        return ()
+    module, node = named
+    there = {"cuda": f"{torch}.cuda.is_available()", "mps": f"{torch}.backends.mps.is_available()"}.get(str(node.value))
+    if there is None:
+        return ()
+    text = f'{node.value!r} if {there} else "cpu"'.replace("'", '"')
+    alone = isinstance(module.parents.get(node), (ast.Assign, ast.AnnAssign, ast.keyword, ast.Call, ast.arguments))
+    return (module.replace(node, text if alone else f"({text})"),)
 
 
 def _real(finding: Finding, source: Source) -> list[Edit]:

@@ -9,7 +9,8 @@ batch-norm problem, and cannot be cured by regularisation.
 
 ## How it is told apart
 Decided on what the model is called on: mean and standard deviation of its inputs in training against those in
-evaluation. A scaler that is fitted twice is seen in the source.
+evaluation. A scaler that is fitted twice, and a function that scales each part by its own mean and spread, are seen in
+the source.
 - `overfitting`: the inputs are alike, and the gap grows over the epochs. Here it is there at once.
 - `batch-norm-eval-gap`, `train-mode-in-eval`: the mode of the layers differs, not the data.
 - `unscaled-features`: both are unscaled. `data-leakage`: one scaler, fitted on both.
@@ -42,7 +43,8 @@ from ...source import Edit, Module, Source
 from ...source.flow import Point, Trail
 from ...source.loading import loader_calls, model_inputs, origin
 from ...source.loss import CONVERSIONS
-from ...source.preparation import computed_alike, transformed_alike
+from ...source.numbers import definitions
+from ...source.preparation import computed_alike, scaled_apart, transformed_alike
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of
 
@@ -75,10 +77,12 @@ def in_run(
         place, evidence = _site(source, site, trained_at), (Evidence(text, "model_inputs", value, 1.0),)
         yield Finding(place, evidence, 0.9, subject=(site, trained_at))
         return
-    yield from _fitted_twice(source)
+    apart = list(_scaled_apart(record, source, trained, held))
+    yield from apart or _fitted_twice(source)
 
 
 Key = tuple[Any, ...]
+Calls = dict[Key, list[Row]]
 
 
 def _calls(record: Record) -> tuple[dict[Key, list[Row]], dict[Key, list[Row]]]:
@@ -167,7 +171,7 @@ def _site(source: Source, site: Site | None, trained: Site | None) -> Site | Non
     elif trained is not None and made is not None:
         before = origin(model_inputs(source, trained.file, trained.line))
         if before is not None and before.node is made.node:  # the same tensor: what differs is done at the call
-            return _branch(inputs) or site
+            return _branch(inputs) or _other_argument(source) or site
     return site_of(made) if made is not None else site
 
 
@@ -176,6 +180,30 @@ def _computed(trail: list[Point]) -> Point | None:
     for point in trail:
         if isinstance(point.node, ast.BinOp) and isinstance(point.module.parents.get(point.node), ast.Return):
             return point
+    return None
+
+
+def _other_argument(source: Source) -> Site | None:
+    """Where the evaluation's own preparation is made, of two data sets of one class that differ in such an argument."""
+    made: list[Point] = []
+    for loader in loader_calls(source):
+        data = loader.node.args[0] if isinstance(loader.node, ast.Call) and loader.node.args else None
+        trail = Trail(source).of(loader.module, data) if data is not None else []
+        made += [point for point in trail if isinstance(point.node, ast.Call)][:1]
+    if len(made) < 2:
+        return None
+    module, one, other = made[0].module, made[0].node, made[-1].node
+    if not isinstance(one, ast.Call) or not isinstance(other, ast.Call) or made[-1].module is not module:
+        return None
+    if module.dotted(one.func) != module.dotted(other.func):
+        return None
+    pairs = [*zip(one.args, other.args)]
+    pairs += [(a.value, b.value) for a in one.keywords for b in other.keywords if a.arg == b.arg]
+    for first, second in pairs:
+        if isinstance(first, ast.Name) and isinstance(second, ast.Name) and first.id != second.id:
+            values = [next(iter(definitions(source, module, each)), None) for each in (first, second)]
+            if all(value is not None and isinstance(value[1], ast.Call) for value in values) and values[1] is not None:
+                return site_at(*values[1])
     return None
 
 
@@ -211,6 +239,20 @@ def _fitted_twice(source: Source) -> Answer:
                 continue
             text = f"`{name.split()[0]}` is fitted to `{first}` (line {calls[0].lineno}), and again to `{last}`"
             yield Finding(site_at(module, calls[-1]), (Evidence(text),), 0.9, subject=calls[-1].func)
+            return
+
+
+def _scaled_apart(record: Record, source: Source, trained: Calls, held: Calls) -> Answer:
+    """`scale(x_train)` and `scale(x_val)`, where `scale` takes the mean and the spread of what it is given."""
+    for key, rows in held.items():
+        sites = [record.site(each[0].get("site")) for each in (trained.get(key) or [{}], rows)]
+        if sites[0] is None or sites[1] is None or sites[0] == sites[1]:
+            continue
+        found = scaled_apart(*(model_inputs(source, site.file, site.line) for site in sites if site is not None))
+        if found is not None:
+            one, other = (point.module.segment(point.node) for point in found)
+            text = f"`{one}` scales the training inputs by their own mean and spread, and `{other}` those of evaluation"
+            yield Finding(site_of(found[1]), (Evidence(text + " by theirs"),), 0.8)
             return
 
 

@@ -39,6 +39,7 @@ training split and reuse it, or a class missing from a split shifts all the ids 
 
 from __future__ import annotations
 
+import ast
 import math
 import re
 from typing import NamedTuple
@@ -49,8 +50,10 @@ from ...record import Progress, Record, Row, Site
 from ...record.record import number
 from ...source import Edit, Source
 from ...source.casts import ignored, shifted
-from ...source.criterion import widened
+from ...source.criterion import outputs_of
+from ...source.flow import Point
 from ...source.loss import argument, loss_call, maker, trails
+from ...source.numbers import definitions
 from ...source.output import output_of
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import loss_site, site_of, standing
@@ -95,7 +98,9 @@ def in_run(record: Record, source: Source) -> Answer:
         return
     frames = error.get("frames") or []
     crashed = record.site(frames[-1]) if frames else None
-    yield Finding(_site(record, source, crashed), (_evidence(call, text),), 0.97, subject=_subject(call, crashed))
+    subject = _subject(call, crashed)
+    site = _narrow(source, subject) or _site(record, source, crashed)
+    yield Finding(site, (_evidence(call, text),), 0.97, subject=subject)
 
 
 def _all(record: Record) -> list[Progress]:
@@ -137,6 +142,19 @@ def _subject(call: Row, crashed: Site | None) -> Subject | None:
     if shape is None or not (math.isfinite(low) and math.isfinite(high)):
         return None
     return Subject(crashed, int(low), int(high), shape)
+
+
+def _narrow(source: Source, subject: Subject | None) -> Site | None:
+    """Where the number of outputs is made, for labels that count from 0 and go further."""
+    if subject is None or subject.crashed is None or subject.low != 0 or subject.high < subject.outputs:
+        return None
+    size = _outputs(source, *subject.crashed[:2])
+    for _ in range(4):  # as it is handed on from name to name
+        if size is None or not isinstance(size.node, ast.Name):
+            break
+        given = next(iter(definitions(source, size.module, size.node)), None)
+        size = Point(*given) if given is not None else size
+    return site_of(size) if size is not None else None
 
 
 def _evidence(call: Row, text: str) -> Evidence:
@@ -198,11 +216,15 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
 
 
 def _wider(source: Source, file: str, line: int, outputs: int) -> tuple[Edit, ...]:
+    size = _outputs(source, file, line)
+    return () if size is None else (size.module.replace(size.node, str(outputs)),)
+
+
+def _outputs(source: Source, file: str, line: int) -> Point | None:
+    """The number of outputs of the model behind the loss at a line, as its last layer is given it."""
     found = loss_call(source, file, line)
     output = argument(found[1], 0, "input") if found is not None else None
-    if found is None or output is None:
-        return ()
-    return tuple(widened(output_of(source, found[0], output), outputs) or ())
+    return outputs_of(output_of(source, found[0], output)) if found is not None and output is not None else None
 
 
 CONDITION = Condition(

@@ -40,6 +40,7 @@ from ...record.inputs import doors
 from ...source import Edit, Module, Source
 from ...source.flow import Point
 from ...source.loss import trails
+from ...source.numbers import literal_value
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import fails, judged, loss_site, site_at, standing
 
@@ -67,6 +68,10 @@ WHOLE = {
     *("argsort", "randint", "integers", "choice", "poisson", "binomial", "sign", "bernoulli", "unique"),
 }
 DELIBERATE = ("clip", "clamp", "minimum", "RandomState", "randint", "'round'", "'round_'", "'rint'")
+BOUNDS = ("clip", "clamp")
+WRAPS = 256  # the first whole number that eight bits do not hold
+MASK = 1.0  # range of what is 0 or 1
+SPARSE = 0.25  # ones among inputs from 0 to 1 that were cut: only what was 1 stays; half and more are a mask on purpose
 HALVES = ("half", "float16", "HalfTensor")
 
 
@@ -93,8 +98,9 @@ def in_run(
         or _overflow(record, targets, "target")
         or _overflow(record, outputs, "input")
     )
-    said = said or (_input(record, entry, outputs, max_range) if entry in _failing(record, entry, bad_skill) else None)
-    said = said or (_wrapped(outputs) if entry in _failing(record, entry, bad_skill) else None)
+    failing = bool(_failing(record, entry, bad_skill))
+    said = said or _input(record, entry, outputs, max_range if failing else MASK, failing)
+    said = said or _beyond(outputs) or (_wrapped(outputs) if failing else None)
     if said is None:
         return
     module, cast, text, confidence = said
@@ -137,19 +143,27 @@ def _rounded(entry: Progress, trail: list[Point], max_range: float) -> Said | No
     if found is None or not 0 < high.max() - low.min() <= max_range:
         return None
     module, cast = found
-    behind = [index for index, point in enumerate(trail) if cast in ast.walk(point.node)]
-    before = [node for point in trail[behind[-1] :] for node in ast.walk(point.node)]
-    names = {getattr(node, "attr", getattr(node, "id", "")) for node in before}
-    if names & WHOLE or any(isinstance(node, ast.Compare) for node in before):
-        return None
-    if not (names & FRACTIONS or any(isinstance(node, ast.Div) for node in before)):
+    if not _fractions(trail, cast):
         return None
     text = f"cuts the fraction: the targets that arrive are whole numbers from {low.min():.0f} to {high.max():.0f}"
     return module, cast, text, 0.85
 
 
-def _input(record: Record, entry: Progress, trail: list[Point], max_range: float) -> Said | None:
-    """Inputs that are small whole numbers, or zero, behind a cast to integers."""
+def _fractions(trail: list[Point], cast: ast.expr) -> bool:
+    """Whether what is cast is computed in fractions, and nobody rounds, compares or picks on the way."""
+    behind = [index for index, point in enumerate(trail) if cast in ast.walk(point.node)]
+    before = [node for point in trail[behind[-1] :] for node in ast.walk(point.node)]
+    names = {getattr(node, "attr", getattr(node, "id", "")) for node in before}
+    if names & WHOLE or any(isinstance(node, ast.Compare) for node in before):
+        return False
+    return bool(names & FRACTIONS) or any(isinstance(node, ast.Div) for node in before)
+
+
+def _input(record: Record, entry: Progress, trail: list[Point], max_range: float, failing: bool) -> Said | None:
+    """Inputs that are small whole numbers, or zero, behind a cast to integers.
+
+    In a run that learns for all that: where fractions are computed in front of the cast, and hardly a one is left.
+    """
     found = _cast(trail, INTEGERS, INTEGER_METHODS)
     rows = [row for row in record.rows("door") if row.get("training") and row.get("place") == 0]
     if found is None or not rows or any(row.get("fraction") != 0 for row in rows):
@@ -160,6 +174,9 @@ def _input(record: Record, entry: Progress, trail: list[Point], max_range: float
     # Ids for an embedding are whole by nature, and no fraction was lost.
     indices = not dead or any(row.get("indices") for row in record.rows("features"))
     if high - low > max_range or (indices and str(rows[0].get("dtype")).startswith(("int", "uint"))):
+        return None
+    means = [float(row["mean"]) for row in rows if isinstance(row.get("mean"), (int, float))]
+    if not failing and (not means or max(means) > SPARSE or not _fractions(trail, found[1])):
         return None
     left = "one value" if dead and all(dead) else f"whole numbers from {low:.0f} to {high:.0f}"
     return (*found, f"cuts the fraction: what reaches the model is {left}", 0.9)
@@ -172,6 +189,25 @@ def _overflow(record: Record, trail: list[Point], where: str) -> Said | None:
     if found is None:
         return None
     return (*found, f"holds nothing beyond 65504: {rows[0].get('bad')} values of the {where}s became infinite", 0.95)
+
+
+def _beyond(trail: list[Point]) -> Said | None:
+    """Values bounded by more than eight bits hold, cast to eight bits as they are."""
+    for module, cast, _ in _casts(trail, BYTES, BYTES):
+        at = next((index for index, point in enumerate(trail) if cast in ast.walk(point.node)), len(trail))
+        for point in trail[at:]:
+            if isinstance(point.node, (ast.BinOp, ast.Compare)):
+                break  # scaled, perhaps, before it is cast
+            called = point.module.dotted(point.node.func).rpartition(".")[2] if isinstance(point.node, ast.Call) else ""
+            if called not in BOUNDS or not isinstance(point.node, ast.Call):
+                continue
+            tops = [literal_value(each) for each in point.node.args[:3]]
+            top = max((each for each in tops if each is not None), default=0.0)
+            if top > WRAPS and len(point.node.args) >= 2:
+                bound = point.module.segment(point.node)[:60]
+                text = f"holds 0 to 255, and `{bound}` goes up to {top:.0f}: it wraps around"
+                return module, cast, text, 0.85
+    return None
 
 
 def _wrapped(trail: list[Point]) -> Said | None:
@@ -279,5 +315,6 @@ CONDITION = Condition(
     explains=(
         *("constant-target", "constant-feature", "nonfinite-data", "nonfinite-loss", "uninformative-labels"),
         *("wrong-loss-for-task", "unscaled-features", "lr-too-low", "lr-too-high", "class-imbalance"),
+        "data-leakage",  # rows that differed before they were cut are equal after
     ),
 )

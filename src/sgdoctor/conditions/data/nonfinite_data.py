@@ -49,6 +49,11 @@ from ..questions import layer_name, loss_site, site_of
 
 BIRTHS = ("log", "log2", "log10", "sqrt", "divide", "true_divide", "reciprocal", "arccos", "arcsin")
 
+READERS = (
+    *("numpy.genfromtxt", "numpy.loadtxt", "pandas.read_csv", "pandas.read_table", "pandas.read_excel"),
+    *("pandas.read_parquet", "pandas.read_json", "pandas.read_sql"),
+)
+
 
 def in_run(record: Record, source: Source) -> Answer:
     """The first loss that is not finite was computed from data that are not."""
@@ -62,12 +67,25 @@ def in_run(record: Record, source: Source) -> Answer:
         if first is None or not isinstance(count, int) or not row.get("sound"):
             continue
         low, high = first
+        if low == high == count + 1 and row.get("where") == "input" and _calm(record, row):
+            # An activation bounds what is infinite, and the loss is sound; the gradient of the weights is not.
+            yield _finding(record, source, row)
+            return
         # A loss that is sound on such data masks them; one that went before says that something else came first.
         earlier = any(other is not None and other[1] < count for other in firsts.values())
         if not low <= count <= high or earlier:
             continue
         yield _finding(record, source, row)
         return
+
+
+def _calm(record: Record, row: Row, most: float = 10.0) -> bool:
+    """Whether the loss of that step was about that of the first, so that no divergence was under way."""
+    objective = next(each for each in record.objectives if each.number == row.get("site"))
+    ends = np.cumsum(objective.weights)
+    index = int(np.searchsorted(ends, int(row.get("n") or 0), side="right"))
+    values = objective.values
+    return bool(index < len(values) and np.isfinite(values[index]) and abs(values[index]) <= most * abs(values[0]))
 
 
 def _first_bad(objective: Objective) -> tuple[int, int] | None:
@@ -93,7 +111,12 @@ def _finding(record: Record, source: Source, row: Row) -> Finding:
         text += f"; {int(row.get('whole') or 0)} columns hold nothing else"
     loss = f"the loss of step {row.get('n')} is the first that is not finite, and every weight was finite when it came"
     objective = next(each for each in record.objectives if each.number == row.get("site"))
-    site = _site(record, source, objective, target)
+    if (_first_bad(objective) or (0, 0))[0] > int(row.get("n") or 0):
+        loss = f"every weight was finite when they came at step {row.get('n')}; from the next step on the loss is not"
+    alone = nan == bad and (
+        bad < of if len(shape) < 2 else not int(row.get("whole") or 0) and bad < rows * int(shape[-1])
+    )
+    site = _site(record, source, objective, target, alone)
     layer = None if target else layer_name(record, row.get("param"))
     evidence = (
         Evidence(text, "bad_values", float(bad), 0.0),
@@ -103,8 +126,11 @@ def _finding(record: Record, source: Source, row: Row) -> Finding:
     return Finding(site, evidence, 0.97, layer=layer, steps=(step, step), subject=target)
 
 
-def _site(record: Record, source: Source, objective: Objective, target: bool) -> Site | None:
-    """Where a division, a logarithm or a root made it; else where the data become tensors; else the loss."""
+def _site(record: Record, source: Source, objective: Objective, target: bool, alone: bool) -> Site | None:
+    """Where a division, a logarithm or a root made it; else where the data become tensors; else the loss.
+
+    `alone`: single NaNs among sound values, as empty cells leave them: where a table is read, if one is.
+    """
     from ...record import Progress
 
     line = loss_site(record, Progress(record, objective)) or objective.site
@@ -112,7 +138,8 @@ def _site(record: Record, source: Source, objective: Objective, target: bool) ->
         return None
     trail = trails(source, line.file, line.line)[1 if target else 0]
     born = next((point for point in trail if _gives_birth(point)), None)
-    made = born or origin(trail)
+    read = next((point for point in trail if alone and _called(point) in READERS), None)
+    made = read or born or origin(trail)
     return site_of(made) if made is not None else line
 
 
@@ -124,6 +151,10 @@ def _gives_birth(point: Point) -> bool:
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _may_vanish(node.right):
             return True
     return False
+
+
+def _called(point: Point) -> str:
+    return point.module.dotted(point.node.func) if isinstance(point.node, ast.Call) else ""
 
 
 def _may_vanish(divisor: ast.expr) -> bool:
