@@ -268,3 +268,24 @@ def _place(target: ast.expr, name: str) -> Path | None:
 def _owner(module: Module, function: ast.AST) -> str:
     found = module.enclosing(function, ast.ClassDef)
     return found.name if isinstance(found, ast.ClassDef) else ""
+
+
+def called_names(node: ast.AST) -> list[str]:
+    """The names in what a call calls: `self`, `enc` of `self.enc(x)`; none where a node is no call."""
+    if not isinstance(node, ast.Call):
+        return []
+    return [part.attr for part in ast.walk(node.func) if isinstance(part, ast.Attribute)] + [
+        part.id for part in ast.walk(node.func) if isinstance(part, ast.Name)
+    ]
+
+
+def called_in(module: Module, block: ast.AST) -> set[str]:
+    """The names in what a block calls, by itself and in the functions of its file that it calls."""
+    functions = {node.name: node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef)}
+    called: set[str] = set()
+    waiting = [block]
+    while waiting:
+        new = {name for node in ast.walk(waiting.pop()) for name in called_names(node)} - called
+        called |= new
+        waiting += [functions[name] for name in new if name in functions]
+    return called

@@ -40,6 +40,7 @@ import numpy as np
 from ...record import Progress, Record, Site
 from ...record.record import number, numbers
 from ...source import Module, Source
+from ...source.initialisers import drawn_tensors, trained_draws
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..doubts import asks, surer_when_better, weighed
 from ..network import listed
@@ -150,6 +151,8 @@ def _drawn(source: Source) -> Site | None:
                 found.append((0 if "weight" in text or "param" in text or text == "p" else 1, module, node))
             elif wrapped:
                 found.append((1, module, node))
+    # A tensor that requires grad without being a Parameter: a model of plain tensors.
+    found = found or [(1, *each) for each in trained_draws(source, ("randn", "rand"))]
     found.sort(key=lambda entry: (entry[0], entry[2].lineno))
     return site_at(found[0][1], found[0][2]) if found else None
 
@@ -175,7 +178,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             Remedy(words, "changes-training", (module.replace(node, f"{prefix}.init.{draw}({what})"),))
             for words, draw in ((title, "kaiming_normal_"), ("or smaller, by both fans", "xavier_uniform_"))
         ]
-    return [Remedy(title, "changes-training")]
+    drawn = drawn_tensors(source, ("randn", "rand"))
+    return [
+        Remedy("divide the draws by the root of their fan-in" if drawn else title, "changes-training", tuple(drawn))
+    ]
 
 
 CONDITION = Condition(

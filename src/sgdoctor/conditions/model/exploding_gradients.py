@@ -46,7 +46,7 @@ from ...record import Progress, Record, Site
 from ...record.record import Column, number
 from ...record.steps import depth_ratio
 from ...source import Source
-from ...source.initialisers import CONSTANT, RANDOM, drawn_tensors, initialiser_at, random_again
+from ...source.initialisers import CONSTANT, RANDOM, drawn_tensors, initialiser_at, random_again, trained_draws
 from ...source.training import function_of, name_at, step_calls
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import (
@@ -88,9 +88,12 @@ def in_run(
             yield from _thrown(record, source, entry, ratios)
             continue
         row = next((r for r in record.rows("signal", site=entry.objective.number)), {})
-        if 1 + max((int(a) for a in row.get("after") or [] if isinstance(a, int)), default=0) < min_layers:
-            continue
         places = [p for p in row.get("params") or [] if isinstance(p, int)]
+        # A bias that a forward by hand adds is a place of its own, but no layer.
+        matrices = [len(known.shape) > 1 for p in places if (known := record.parameters.get(p)) is not None]
+        behind = max((int(a) for a in row.get("after") or [] if isinstance(a, int)), default=0)
+        if (1 + behind) * float(np.mean(matrices or [True])) < min_layers:
+            continue
         count = len(row.get("norm") or [])
         yield Finding(
             _site(record, source, places),
@@ -165,9 +168,8 @@ def _site(record: Record, source: Source, places: list[int]) -> Site | None:
     most = max(places, key=places.count) if places else None
     known = record.parameters.get(most) if most is not None else None
     made = initialiser_site(source, *INITIALISERS, of=known.name if known else "")
-    if made is not None:
-        return made
-    return layer_site(record, source, most)
+    drawn = next(trained_draws(source, ("randn", "rand")), None)
+    return made or layer_site(record, source, most) or (site_at(*drawn) if drawn is not None else None)
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
