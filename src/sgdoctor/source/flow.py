@@ -201,8 +201,9 @@ class Trail:
                     continue
                 if function.name == "__init__" and called != _owner(module, function):
                     continue
-                if function.name == "forward":
-                    continue  # who calls a module is not to be seen by name
+                # Who calls a module is not to be seen by its name, but by what made it.
+                if function.name == "forward" and not self._is_made_by(module, call.func, function):
+                    continue
                 for keyword in call.keywords:
                     if keyword.arg == name:
                         self._follow(module, keyword.value, path)
@@ -210,6 +211,29 @@ class Trail:
                 if 0 <= position - offset < len(call.args):
                     self._follow(module, call.args[position - offset], path)
                     return
+
+    def _is_made_by(self, module: Module, called: ast.expr, forward: ast.AST) -> bool:
+        """Whether `model` of `model(x, y)` is an instance of the class that a forward belongs to."""
+        owner = next(
+            (
+                n
+                for other in self._source
+                for n in ast.walk(other.tree)
+                if isinstance(n, ast.ClassDef) and forward in n.body
+            ),
+            None,
+        )
+        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", None)
+        made = [
+            node.value
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Assign)
+            and any(getattr(target, "attr", getattr(target, "id", None)) == name for target in node.targets)
+        ]
+        while made and isinstance(made[-1], ast.Call) and isinstance(made[-1].func, ast.Attribute):
+            made.append(made[-1].func.value)  # Model().to(device)
+        maker = module.dotted(made[-1].func) if made and isinstance(made[-1], ast.Call) else ""
+        return owner is not None and name is not None and maker.rpartition(".")[2] == owner.name
 
     def _follow_attribute(self, module: Module, attribute: str, path: Path, owner: ast.AST | None = None) -> None:
         """`owner`: the class around the use, whose own attributes come before others of the same name."""

@@ -105,7 +105,7 @@ def _flat(record: Record, source: Source, objective: Objective, gradients: Rows)
 
 
 def _own_flat(objective: Objective) -> list[str]:
-    """Flat operations between the loss and the last layer, the first that holds weights; a clamp, flat in part, last."""
+    """Flat operations between the loss and the last layer that holds weights; a clamp, flat in part, last."""
     found: list[str] = []
     for row in objective.graphs[:1]:
         for name, *_ in row.get("head", []):
