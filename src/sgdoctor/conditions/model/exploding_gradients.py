@@ -40,6 +40,8 @@ scaling, a gated cell or shorter sequences. It does not help against NaN: an inf
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 
 from ...record import Progress, Record, Site
@@ -60,8 +62,9 @@ from ..questions import (
     standing,
     steps_of,
 )
-from ..weights import built_at, clipped, drawn_weights
+from ..weights import built_at, clipped, drawn_weights, gains_at_first
 
+FAIR_GAIN = 2.0  # of a weight at the start: 0.6 for PyTorch's default, 1.4 for He's
 INITIALISERS = ("normal", "uniform", "constant", "orthogonal", "kaiming_normal", "kaiming_uniform", "xavier_normal")
 
 
@@ -96,7 +99,7 @@ def in_run(
             continue
         count = len(row.get("norm") or [])
         yield Finding(
-            _site(record, source, places),
+            _site(record, source, entry, places),
             (
                 Evidence(
                     f"from the output to the input the gradient grows {ratio:.1e} times over {count} places",
@@ -163,13 +166,50 @@ def _step(source: Source, backward: Site | None, built: Site | None) -> Site | N
     return site_at(module, steps[0][0]) if steps else None
 
 
-def _site(record: Record, source: Source, places: list[int]) -> Site | None:
-    """The initialiser that made the weights large; else the layer whose weight multiplies again and again."""
+def _site(record: Record, source: Source, entry: Progress, places: list[int]) -> Site | None:
+    """The initialiser that made the weights large, or the sum that grows from block to block where they are fair.
+
+    Else the layer whose weight multiplies again and again.
+    """
+    gains = [gain for _, gain in gains_at_first(record, entry) or []]
+    added = _residual(record, source, places) if gains and float(np.median(gains)) < FAIR_GAIN else None
+    if added is not None:
+        return added
     most = max(places, key=places.count) if places else None
     known = record.parameters.get(most) if most is not None else None
     made = initialiser_site(source, *INITIALISERS, of=known.name if known else "")
     drawn = next(trained_draws(source, ("randn", "rand")), None)
     return made or layer_site(record, source, most) or (site_at(*drawn) if drawn is not None else None)
+
+
+def _residual(record: Record, source: Source, places: list[int]) -> Site | None:
+    """`x + self.f(x)` in the class that holds most of the weights."""
+    made = [source.layer(known.name) for p in places if (known := record.parameters.get(p)) is not None]
+    owners = [(each[0], owner) for each in made if each and (owner := each[0].enclosing(each[1], ast.ClassDef))]
+    if not owners:
+        return None
+    module, owner = max(owners, key=owners.count)
+    if 2 * owners.count((module, owner)) < len(places):
+        return None
+    found = next((n for n in ast.walk(owner) if isinstance(n, ast.BinOp) and _branch(n) is not None), None)
+    return site_at(module, found) if found is not None else None
+
+
+def _branch(node: ast.AST) -> ast.expr | None:
+    """`self.f(x)` of `x + self.f(x)`."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
+        return None
+    held, branch = sorted((node.left, node.right), key=_applies)
+    return branch if isinstance(held, ast.Name) and _applies(branch) else None
+
+
+def _applies(node: ast.expr) -> bool:
+    """Whether an expression calls a layer of its own object."""
+    functions = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
+    return any(
+        isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id == "self"
+        for part in functions
+    )
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
@@ -187,7 +227,14 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             clipped(source, backward, built),
         ),
     ]
-    if not drawn:
+    at_site = (
+        [node for node in ast.walk(module.tree) if getattr(node, "lineno", 0) == site.line] if module and site else []
+    )
+    branches = [branch for node in at_site if (branch := _branch(node)) is not None]
+    if module is not None and branches:
+        scaled = [module.replace(branch, f"0.1 * ({module.segment(branch)})") for branch in branches[:1]]
+        offers[0] = ("scale down what each block adds, or normalise what it is given (nn.LayerNorm)", scaled)
+    elif not drawn:
         offers.append(("draw the weights to scale before training", drawn_weights(source, built)))
     return [Remedy(words, "changes-training", tuple(edits)) for words, edits in offers]
 
