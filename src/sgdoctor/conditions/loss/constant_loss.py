@@ -7,9 +7,9 @@ output instead of the output. Backward runs, the gradient of that term is exactl
 penalty alone) is trained: weights shrink, and the loss stays pinned where it was.
 
 ## How it is told apart
-Decided on the graph: the line that is backpropagated names a loss whose value enters as a constant, while another term
-has a path to the parameters; or an operation whose derivative is zero everywhere (round, sign, floor, a clamp that
-all outputs lie outside of) stands between, and every gradient is exactly zero.
+Decided on the graph: the line that is backpropagated names a loss, or a distance, whose value enters as a constant,
+while another term has a path to the parameters; or an operation whose derivative is zero everywhere (round, sign,
+floor, a clamp that all outputs lie outside of) stands between, and every gradient is exactly zero.
 - `detached-loss`: the graph is cut for all terms, and backward raises or starts at a leaf.
 - `single-logit-cross-entropy`, `constant-output`: zero gradient since a softmax runs over one entry.
 - `dead-relu`, `saturated-activations`, `symmetric-init`: the flat part is inside the network.

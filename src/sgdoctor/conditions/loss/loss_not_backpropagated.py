@@ -8,7 +8,7 @@ stay as they were: the loss wanders about its first value with the batches. When
 ## How it is told apart
 Decided on the loop: a loss with gradient is computed again and again, the optimizer steps, and no backward pass is ever
 seen, or the loss's node is in none of the graphs that are backpropagated while the line that calls backward() names
-a part of the sum that the script adds up.
+a part of the sum that the script adds up, or what is backpropagated is made of the weights alone.
 - `missing-step`: gradients exist and nobody steps. `detached-loss`: backward() is called on a graph that was cut.
 - `misplaced-zero-grad`: gradients exist and are cleared before the step. `frozen-parameters`: parameters refuse them.
 - `constant-loss`: it is backpropagated, and depends on nothing. `lr-too-low`: weights do move, slowly.

@@ -10,7 +10,8 @@ easy to overlook because most steps are sound, and a curve averaged over an epoc
 
 ## How it is told apart
 Decided on growth of activation and activation-gradient RMS per layer or time step (weight gradients can be alike in all
-layers of a plain stack, since the two growths cancel), and on spikes of the gradient norm against its running median:
+layers of a plain stack, since the two growths cancel; where the weights start fair, the sum of a residual block that
+nothing normalises is what grows), and on spikes of the gradient norm against its running median:
 where one weight is passed again and again, a spike that steps of usual size led to, and that nothing clipped.
 - `unscaled-features`, `unscaled-target`: the size enters with the data; they lead, this follows.
 - `lr-too-high`: the norm is ordinary at first and grows only after the loss began to oscillate.
