@@ -215,8 +215,9 @@ class Trail:
                     continue
                 if function.name == "__init__" and called != _owner(module, function):
                     continue
-                if function.name == "forward":
-                    continue  # who calls a module is not to be seen by name
+                # Who calls a module is not to be seen by its name, but by what made it.
+                if function.name == "forward" and not self._is_made_by(module, call.func, function):
+                    continue
                 for keyword in call.keywords:
                     if keyword.arg == name:
                         self._follow(module, keyword.value, path)
@@ -224,6 +225,29 @@ class Trail:
                 if 0 <= position - offset < len(call.args):
                     self._follow(module, call.args[position - offset], path)
                     return
+
+    def _is_made_by(self, module: Module, called: ast.expr, forward: ast.AST) -> bool:
+        """Whether `model` of `model(x, y)` is an instance of the class that a forward belongs to."""
+        owner = next(
+            (
+                n
+                for other in self._source
+                for n in ast.walk(other.tree)
+                if isinstance(n, ast.ClassDef) and forward in n.body
+            ),
+            None,
+        )
+        name = called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", None)
+        made = [
+            node.value
+            for node in ast.walk(module.tree)
+            if isinstance(node, ast.Assign)
+            and any(getattr(target, "attr", getattr(target, "id", None)) == name for target in node.targets)
+        ]
+        while made and isinstance(made[-1], ast.Call) and isinstance(made[-1].func, ast.Attribute):
+            made.append(made[-1].func.value)  # Model().to(device)
+        maker = module.dotted(made[-1].func) if made and isinstance(made[-1], ast.Call) else ""
+        return owner is not None and name is not None and maker.rpartition(".")[2] == owner.name
 
     def _follow_attribute(self, module: Module, attribute: str, path: Path, owner: ast.AST | None = None) -> None:
         """`owner`: the class around the use, whose own attributes come before others of the same name."""
@@ -282,3 +306,24 @@ def _place(target: ast.expr, name: str) -> Path | None:
 def _owner(module: Module, function: ast.AST) -> str:
     found = module.enclosing(function, ast.ClassDef)
     return found.name if isinstance(found, ast.ClassDef) else ""
+
+
+def called_names(node: ast.AST) -> list[str]:
+    """The names in what a call calls: `self`, `enc` of `self.enc(x)`; none where a node is no call."""
+    if not isinstance(node, ast.Call):
+        return []
+    return [part.attr for part in ast.walk(node.func) if isinstance(part, ast.Attribute)] + [
+        part.id for part in ast.walk(node.func) if isinstance(part, ast.Name)
+    ]
+
+
+def called_in(module: Module, block: ast.AST) -> set[str]:
+    """The names in what a block calls, by itself and in the functions of its file that it calls."""
+    functions = {node.name: node for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef)}
+    called: set[str] = set()
+    waiting = [block]
+    while waiting:
+        new = {name for node in ast.walk(waiting.pop()) for name in called_names(node)} - called
+        called |= new
+        waiting += [functions[name] for name in new if name in functions]
+    return called

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from .edits import Edit
 from .module import Module, Source
@@ -154,13 +155,18 @@ DROPPED = ("requires_grad", "fill_value", "size")
 
 def drawn_tensors(source: Source, creators: tuple[str, ...]) -> list[Edit]:
     """Trained matrices made by `torch.zeros(a, b)` and the like: drawn at random, over the root of their fan-in."""
-    edits = []
+    return [
+        module.replace(_scaling(module, call), _drawn(module, call, _sizes(module, call)))
+        for module, call in trained_draws(source, creators)
+    ]
+
+
+def trained_draws(source: Source, creators: tuple[str, ...]) -> Iterator[tuple[Module, ast.Call]]:
+    """The calls `torch.randn(a, b)` and the like that make a trained matrix."""
     for module in source:
         for call in module.calls(*(f"torch.{name}" for name in creators)):
-            sizes = _sizes(module, call)
-            if len(sizes) == 2 and _is_trained(module, call):
-                edits.append(module.replace(_scaling(module, call), _drawn(module, call, sizes)))
-    return edits
+            if len(_sizes(module, call)) == 2 and _is_trained(module, call):
+                yield module, call
 
 
 def _sizes(module: Module, call: ast.Call) -> list[ast.expr]:

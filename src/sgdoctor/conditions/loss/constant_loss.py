@@ -7,9 +7,9 @@ output instead of the output. Backward runs, the gradient of that term is exactl
 penalty alone) is trained: weights shrink, and the loss stays pinned where it was.
 
 ## How it is told apart
-Decided on the graph: the line that is backpropagated names a loss whose value enters as a constant, while another term
-has a path to the parameters; or an operation whose derivative is zero everywhere (round, sign, floor, a clamp that
-all outputs lie outside of) stands between, and every gradient is exactly zero.
+Decided on the graph: the line that is backpropagated names a loss, or a distance, whose value enters as a constant,
+while another term has a path to the parameters; or an operation whose derivative is zero everywhere (round, sign,
+floor, a clamp that all outputs lie outside of) stands between, and every gradient is exactly zero.
 - `detached-loss`: the graph is cut for all terms, and backward raises or starts at a leaf.
 - `single-logit-cross-entropy`, `constant-output`: zero gradient since a softmax runs over one entry.
 - `dead-relu`, `saturated-activations`, `symmetric-init`: the flat part is inside the network.
@@ -33,7 +33,6 @@ Compute the term from the outputs as they come from the model.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -63,6 +62,7 @@ ROUNDING = 1e-5
 PINNED_STEPS = 20  # batches that must agree
 LAYERS = ("AddmmBackward", "MmBackward", "BmmBackward", "ConvolutionBackward", "NativeBatchNormBackward")
 STEPS = ("round", "sign", "floor", "ceil", "trunc")  # flat everywhere
+DISTANCES = ("pow", "abs", "square", "norm")
 CUTS = ("detach", "item", "data", "numpy", "tolist", "round", "sign", "floor", "ceil", "argmax")
 
 
@@ -101,21 +101,23 @@ def _flat(record: Record, source: Source, objective: Objective, gradients: Rows)
                 values = record.rows("loss", call=call).column("value")
                 return _zero(word, len(sizes), values, _cut(source, site, (word,)) or site)
     # A loss by hand: the last operations of the graph are its own.
-    flat = None if objective.calls or not np.any(objective.values) else next(_own_flat(objective), None)
-    if flat is not None:
-        word = _word(flat)
+    flat = [] if objective.calls or not np.any(objective.values) else _own_flat(objective)
+    if flat:
+        word = _word(flat[0])
         return _zero(word, len(sizes), objective.values[-1:], _only(source, word) or objective.site)
     return None
 
 
-def _own_flat(objective: Objective) -> Iterator[str]:
-    """Flat operations between the last layer, the first that holds weights, and the loss."""
+def _own_flat(objective: Objective) -> list[str]:
+    """Flat operations between the loss and the last layer that holds weights; a clamp, flat in part, last."""
+    found: list[str] = []
     for row in objective.graphs[:1]:
         for name, *_ in row.get("head", []):
             if name.startswith(LAYERS):
-                return
+                break
             if name.startswith(FLAT):
-                yield name
+                found.append(name)
+    return sorted(found, key=lambda name: name.startswith("Clamp"))
 
 
 def _word(operation: str) -> str:
@@ -138,7 +140,9 @@ def _only(source: Source, name: str) -> Site | None:
         (module, node)
         for module in source
         for node in ast.walk(module.tree)
-        if isinstance(node, ast.Call) and module.dotted(node.func).rpartition(".")[2] == name and _traced(module, node)
+        if isinstance(node, ast.Call)
+        and module.dotted(node.func) in (f"torch.{name}", f"?.{name}", f"?.{name}_")
+        and _traced(module, node)
     ]
     return site_at(*found[0]) if found else None
 
@@ -186,14 +190,29 @@ def _constant_term(record: Record, source: Source, site: Site | None, graphs: Ro
     return None
 
 
-def _measure(term: Addend) -> ast.Call | None:
-    """The call in a term that measures two things: none in a number, a buffer, a normaliser."""
+def _measure(term: Addend) -> ast.expr | None:
+    """What measures two things in a term, a call or a distance: none in a number, a buffer, a normaliser."""
     named = [node for node in ast.walk(term.node) if isinstance(node, ast.Name)]
     values = [value for name in named for value, _ in definitions(term.module, name)]
     for node in (part for value in (term.node, *values) for part in ast.walk(value)):
         if isinstance(node, ast.Call) and len(node.args) >= 2 and all(_varies(each) for each in node.args[:2]):
             return node
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub) and _is_distance(term.module, node):
+            return node
     return None
+
+
+def _is_distance(module: Module, node: ast.BinOp) -> bool:
+    """`(x - y).pow(2)` and the like, of two things: `(x - x.mean()) ** 2` is a normaliser."""
+    outer = module.parents.get(node)
+    if isinstance(outer, ast.Attribute):
+        measured = outer.attr in DISTANCES
+    elif isinstance(outer, ast.Call):
+        measured = module.dotted(outer.func).rpartition(".")[2] in DISTANCES
+    else:
+        measured = isinstance(outer, ast.BinOp) and isinstance(outer.op, ast.Pow)
+    sides = [{part.id for part in ast.walk(side) if isinstance(part, ast.Name)} for side in (node.left, node.right)]
+    return measured and all(sides) and sides[0] != sides[1]
 
 
 def _varies(node: ast.expr) -> bool:

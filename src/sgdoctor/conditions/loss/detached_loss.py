@@ -49,7 +49,7 @@ import numpy as np
 from ...record import Record, Site
 from ...record.record import Objective, numbers
 from ...source import Edit, Module, Source
-from ...source.flow import Trail
+from ...source.flow import Trail, called_in, called_names
 from ...source.output import output_of
 from ...source.program.kinds import WEIGHTED, applied, is_cut, layer_name, settled, within
 from ...source.program.queries import Entry, backward_of, entries
@@ -185,13 +185,13 @@ def _cut_in_forward(record: Record, source: Source, cut_off: list[int]) -> Site 
                 continue
             inner = [part.attr for part in ast.walk(node) if isinstance(part, ast.Attribute)]
             inner += [part.id for part in ast.walk(node) if isinstance(part, ast.Name)]
-            behind = [p for point in Trail(source).of(module, node) for p in _called(point.node)]
+            behind = [p for point in Trail(source).of(module, node) for p in called_names(point.node)]
             score = 2 if attributes & set(inner) else 1 if attributes & set(behind) else 0
             if score:
                 candidates.append((score, module, node))
         for block in ast.walk(module.tree):
             if isinstance(block, ast.With) and _is_no_grad(module, block):
-                called = {part for node in ast.walk(block) for part in _called(node)}
+                called = called_in(module, block)
                 inside_loop = any(isinstance(node, ast.Return) for node in ast.walk(block))
                 if attributes & called and not inside_loop and _continues(module, block):
                     candidates.append((1, module, block.items[0].context_expr))
@@ -199,14 +199,6 @@ def _cut_in_forward(record: Record, source: Source, cut_off: list[int]) -> Site 
         return None
     candidates.sort(key=lambda entry: -entry[0])
     return site_at(candidates[0][1], candidates[0][2])
-
-
-def _called(node: ast.AST) -> list[str]:
-    if not isinstance(node, ast.Call):
-        return []
-    return [part.attr for part in ast.walk(node.func) if isinstance(part, ast.Attribute)] + [
-        part.id for part in ast.walk(node.func) if isinstance(part, ast.Name)
-    ]
 
 
 def _is_no_grad(module: Module, block: ast.With) -> bool:

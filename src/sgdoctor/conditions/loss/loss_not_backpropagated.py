@@ -8,7 +8,7 @@ stay as they were: the loss wanders about its first value with the batches. When
 ## How it is told apart
 Decided on the loop: a loss with gradient is computed again and again, the optimizer steps, and no backward pass is ever
 seen, or the loss's node is in none of the graphs that are backpropagated while the line that calls backward() names
-a part of the sum that the script adds up.
+a part of the sum that the script adds up, or what is backpropagated is made of the weights alone.
 - `missing-step`: gradients exist and nobody steps. `detached-loss`: backward() is called on a graph that was cut.
 - `misplaced-zero-grad`: gradients exist and are cleared before the step. `frozen-parameters`: parameters refuse them.
 - `constant-loss`: it is backpropagated, and depends on nothing. `lr-too-low`: weights do move, slowly.
@@ -50,6 +50,12 @@ from ..questions import site_of_event
 # What a term is where no loss is computed from the outputs: a layer, or an activation behind it.
 LAYERS = ("AddmmBackward", "MmBackward", "LinearBackward", "ConvolutionBackward", "ReluBackward", "SigmoidBackward",
           "TanhBackward", "SoftmaxBackward", "NativeBatchNormBackward", "NativeLayerNormBackward")  # fmt: skip
+
+
+# What a penalty of the weights is made of, where it meets no data.
+PENALTY = ("AddBackward", "SumBackward", "MulBackward", "DivBackward", "PowBackward", "MeanBackward", "AbsBackward",
+           "NormBackward", "LinalgVectorNormBackward", "SqrtBackward", "StackBackward", "CatBackward", "ViewBackward",
+           "ReshapeAliasBackward", "UnsafeViewBackward", "UnsqueezeBackward", "SqueezeBackward")  # fmt: skip
 
 
 def in_run(
@@ -121,6 +127,9 @@ def _another(record: Record, source: Source, min_samples: int) -> Answer:
             if objective.count < min_samples or objective.site is None:
                 continue
             total = _left_out(record, source, site, objective)
+            name = _name_of(source, site)
+            if total is None:
+                total, name = _penalty(record, source, objective), name or _name_of_call(source, site, objective.site)
             if total is None:
                 continue
             text = (
@@ -128,8 +137,43 @@ def _another(record: Record, source: Source, min_samples: int) -> Answer:
                 f"backpropagated: backward() is called on `{total}` instead"
             )
             evidence = Evidence(text, "graph", 0.0, 1.0)
-            yield Finding(objective.site, (evidence,), 0.9, subject=_name_of(source, site))
+            yield Finding(objective.site, (evidence,), 0.9, subject=name)
             return
+
+
+def _penalty(record: Record, source: Source, objective: Objective) -> str | None:
+    """What is backpropagated, where that is the only objective and is made of the weights alone."""
+    alone = len(record.objectives) == 1 and not objective.calls
+    graphs = [row for row in objective.graphs if not row.get("layers")]
+    known = [record.parameters.get(leaf) for leaf in objective.leaves]
+    if (
+        not alone
+        or len(graphs) != len(objective.graphs)
+        or not all(leaf is not None and leaf.declared for leaf in known)
+    ):
+        return None
+    made = [str(entry[0]) for row in graphs for entry in row.get("head", [])]
+    site = objective.site
+    found = backwarded(source, site.file, site.line) if site is not None else None
+    if not made or found is None or not all(name.startswith(PENALTY) for name in made):
+        return None
+    return found[0].segment(found[1])
+
+
+def _name_of_call(source: Source, loss: Site, backward: Site | None) -> str | None:
+    """What the result of the function in which a loss is computed is called, where backward() stands."""
+    module = source.module(backward.file) if backward is not None else None
+    function = module.function_at(backward.line) if module is not None and backward is not None else None
+    if module is None or function is None:
+        return None
+    assigned = [
+        node for node in ast.walk(function) if isinstance(node, ast.Assign) and isinstance(node.value, ast.Call)
+    ]
+    for node in assigned:
+        called = module.dotted(node.value.func).rpartition(".")[2] if isinstance(node.value, ast.Call) else ""
+        if called == loss.function.rpartition(".")[2] and isinstance(node.targets[0], ast.Name):
+            return node.targets[0].id
+    return None
 
 
 def _left_out(record: Record, source: Source, loss: Site, objective: Objective) -> str | None:

@@ -9,9 +9,9 @@ and in the end everything overflows.
 
 ## How it is told apart
 Decided on the graph and the values together: every term of the loss is minus a square, minus a distance, minus one of
-torch's losses, or plus a log-probability of given classes, plus the log-density of given values (minus a square, less
-a scale), plus an overlap (Dice, Jaccard) with the targets; or the step follows the gradient; and the loss as torch
-computed it rises, or what is minimised goes on falling below zero.
+torch's losses, or plus a log-probability of given classes, plus the log-density of given values (minus a square, less a
+scale; a mixture of such), plus an overlap (Dice, Jaccard) with the targets; or the step follows the gradient; and the
+loss as torch computed it rises, or what is minimised goes on falling below zero.
 - `logits-to-probability-loss`: also falls below zero, since what is taken for log-probabilities is none.
 - `lr-too-high`, `exploding-gradients`: the loss rises although every step goes downhill.
 - `wrong-loss-for-task`: a loss that can be negative for given targets. `nonfinite-loss`: where this often ends.

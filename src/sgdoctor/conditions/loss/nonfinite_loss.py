@@ -45,7 +45,8 @@ import numpy as np
 
 from ...record import Record, Row, Site
 from ...record.record import Objective, number
-from ...source import Source
+from ...source import Module, Source
+from ...source.flow import Trail
 from ...source.stable import stable_operation
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..questions import site_at
@@ -56,12 +57,14 @@ BORN = {
     "SqrtBackward0": ("a square root at 0, whose slope is infinite", ("sqrt", "norm", "std", "pdist", "cdist")),
     "DivBackward0": ("a division by 0", ("/",)),
     "ExpBackward0": ("an exponential that overflows", ("exp",)),
+    "SoftmaxBackward0": ("a softmax over nothing, as a mask covers their whole row", ("softmax",)),
 }
 REMEDIES = {
     "LogBackward0": "take the logarithm of something that cannot be 0: log_softmax, logsigmoid, or clamp_min(1e-12)",
     "SqrtBackward0": "put the epsilon inside: torch.sqrt(x + 1e-12)",
     "DivBackward0": "keep the divisor away from 0: clamp_min(1e-8)",
     "ExpBackward0": "subtract the maximum first (logsumexp), or clamp the exponent",
+    "SoftmaxBackward0": "give a row that is masked entirely a finite score, or leave such samples out",
 }
 
 
@@ -120,6 +123,12 @@ def _hazard(record: Record, objective: Objective, first: int) -> Row | None:
 def _operation(source: Source, names: tuple[str, ...]) -> Site | None:
     """The first place in the script where such an operation stands."""
     for module in source:
+        if names == ("softmax",):
+            calls = [call for call in module.calls("torch.softmax", "torch.nn.functional.softmax", "?.softmax")]
+            masked = [call for call in calls if _is_masked(source, module, call)]
+            if calls:
+                return site_at(module, (masked or calls)[0])
+            continue
         if names == ("/",):
             for node in ast.walk(module.tree):
                 if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and "sum" in module.segment(node.right):
@@ -133,6 +142,16 @@ def _operation(source: Source, names: tuple[str, ...]) -> Site | None:
             ):
                 return site_at(module, call)
     return None
+
+
+def _is_masked(source: Source, module: Module, call: ast.Call) -> bool:
+    """Whether the scores of a softmax went through `masked_fill`."""
+    points = Trail(source).of(module, call)
+    return any(
+        isinstance(point.node, ast.Call)
+        and point.module.dotted(point.node.func).rpartition(".")[2].startswith("masked_fill")
+        for point in points
+    )
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
@@ -151,7 +170,7 @@ BORN_AS = {
     "root": REMEDIES["SqrtBackward0"] + "; and mask its argument, not its result",
     "division": REMEDIES["DivBackward0"],
     "exp": REMEDIES["ExpBackward0"],
-    "masked-row": "give a row that is masked entirely a finite score, or leave such samples out",
+    "masked-row": REMEDIES["SoftmaxBackward0"],
     "half-overflow": "keep this operation in float32, or use bfloat16: float16 ends at 65504",
     "data": "drop or fill the values that are not finite before they reach the model",
     "weight": "the weights were not finite before: look at what loads or draws them",

@@ -38,15 +38,14 @@ import math
 import numpy as np
 
 from ...record import Progress, Record, Site
-from ...record.record import number, numbers
 from ...source import Module, Source
+from ...source.initialisers import drawn_tensors, trained_draws
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..doubts import asks, surer_when_better, weighed
 from ..network import listed
 from ..questions import fails, judged, layer_name, layer_site, site_at, standing
+from ..weights import gains_at_first
 
-MATRIX = ("AddmmBackward0", "MmBackward0", "LinearBackward0", "ConvolutionBackward0")
-NORMS = ("NativeBatchNormBackward0", "NativeLayerNormBackward0", "NativeGroupNormBackward0", "CudnnBatchNormBackward0")
 DRAWS = ("normal_", "uniform_", "trunc_normal_", "randn", "rand", "normal", "xavier_normal_", "xavier_uniform_")
 
 
@@ -66,7 +65,7 @@ def in_run(
         yield NotEvaluated("no first gradients were seen" if entries else "learning cannot be judged")
         return
     for entry in entries:
-        gains = _gains(record, entry)
+        gains = gains_at_first(record, entry)
         if gains is None:
             continue
         large = [n for n, gain in gains if gain > too_large]
@@ -80,33 +79,6 @@ def in_run(
         if len(small) >= min_layers and len(small) >= 0.6 * len(gains[:-1]) and fails(entry, bad_skill):
             yield _finding(record, source, entry, small, gains, "small", math.nan)
             return
-
-
-def _gains(record: Record, entry: Progress) -> list[tuple[int, float]] | None:
-    """(weight, root mean square times the root of the fan-in) of each matrix at the first look, in forward order."""
-    graphs = entry.objective.graphs
-    rows = record.rows("gradients", site=entry.objective.number)
-    if not graphs or not rows or number(rows[0].get("n")) != 0:
-        return None
-    layers = [layer for layer in graphs[0].get("layers") or [] if len(layer) >= 2]
-    norms = dict(zip(rows[0].get("params") or [], numbers(rows[0].get("weight"))))
-    found = []
-    for index, layer in enumerate(layers):
-        known = record.parameters.get(layer[1])
-        behind = [later[0] for later in layers[index + 1 : index + 2]]
-        if layer[0] not in MATRIX or known is None or len(known.shape) < 2 or layer[1] not in norms:
-            continue
-        if any(name in NORMS for name in behind):
-            continue
-        rms = float(norms[layer[1]]) / math.sqrt(max(1, known.size))
-        found.append((layer[1], rms * math.sqrt(_fan_in(known.shape, rms))))
-    return found
-
-
-def _fan_in(shape: tuple[int, ...], rms: float) -> float:
-    """Inputs of a unit. A hand-written matrix may stand either way round: the way that says less is believed."""
-    ways = [math.prod(shape[1:]), shape[0] * math.prod(shape[2:])] if len(shape) == 2 else [math.prod(shape[1:])]
-    return float(min(ways) if rms > 0.3 else max(ways))
 
 
 def _finding(
@@ -150,6 +122,8 @@ def _drawn(source: Source) -> Site | None:
                 found.append((0 if "weight" in text or "param" in text or text == "p" else 1, module, node))
             elif wrapped:
                 found.append((1, module, node))
+    # A tensor that requires grad without being a Parameter: a model of plain tensors.
+    found = found or [(1, *each) for each in trained_draws(source, ("randn", "rand"))]
     found.sort(key=lambda entry: (entry[0], entry[2].lineno))
     return site_at(found[0][1], found[0][2]) if found else None
 
@@ -175,7 +149,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             Remedy(words, "changes-training", (module.replace(node, f"{prefix}.init.{draw}({what})"),))
             for words, draw in ((title, "kaiming_normal_"), ("or smaller, by both fans", "xavier_uniform_"))
         ]
-    return [Remedy(title, "changes-training")]
+    drawn = drawn_tensors(source, ("randn", "rand"))
+    return [
+        Remedy("divide the draws by the root of their fan-in" if drawn else title, "changes-training", tuple(drawn))
+    ]
 
 
 CONDITION = Condition(

@@ -10,7 +10,8 @@ easy to overlook because most steps are sound, and a curve averaged over an epoc
 
 ## How it is told apart
 Decided on growth of activation and activation-gradient RMS per layer or time step (weight gradients can be alike in all
-layers of a plain stack, since the two growths cancel), and on spikes of the gradient norm against its running median:
+layers of a plain stack, since the two growths cancel; where the weights start fair, the sum of a residual block that
+nothing normalises is what grows), and on spikes of the gradient norm against its running median:
 where one weight is passed again and again, a spike that steps of usual size led to, and that nothing clipped.
 - `unscaled-features`, `unscaled-target`: the size enters with the data; they lead, this follows.
 - `lr-too-high`: the norm is ordinary at first and grows only after the loss began to oscillate.
@@ -40,13 +41,15 @@ scaling, a gated cell or shorter sequences. It does not help against NaN: an inf
 
 from __future__ import annotations
 
+import ast
+
 import numpy as np
 
 from ...record import Progress, Record, Site
 from ...record.record import Column, number
 from ...record.steps import depth_ratio
 from ...source import Source
-from ...source.initialisers import CONSTANT, RANDOM, drawn_tensors, initialiser_at, random_again
+from ...source.initialisers import CONSTANT, RANDOM, drawn_tensors, initialiser_at, random_again, trained_draws
 from ...source.training import function_of, name_at, step_calls
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import (
@@ -60,8 +63,9 @@ from ..questions import (
     standing,
     steps_of,
 )
-from ..weights import built_at, clipped, drawn_weights
+from ..weights import built_at, clipped, drawn_weights, gains_at_first
 
+FAIR_GAIN = 2.0  # of a weight at the start: 0.6 for PyTorch's default, 1.4 for He's
 INITIALISERS = ("normal", "uniform", "constant", "orthogonal", "kaiming_normal", "kaiming_uniform", "xavier_normal")
 
 
@@ -88,12 +92,15 @@ def in_run(
             yield from _thrown(record, source, entry, ratios)
             continue
         row = next((r for r in record.rows("signal", site=entry.objective.number)), {})
-        if 1 + max((int(a) for a in row.get("after") or [] if isinstance(a, int)), default=0) < min_layers:
-            continue
         places = [p for p in row.get("params") or [] if isinstance(p, int)]
+        # A bias that a forward by hand adds is a place of its own, but no layer.
+        matrices = [len(known.shape) > 1 for p in places if (known := record.parameters.get(p)) is not None]
+        behind = max((int(a) for a in row.get("after") or [] if isinstance(a, int)), default=0)
+        if (1 + behind) * float(np.mean(matrices or [True])) < min_layers:
+            continue
         count = len(row.get("norm") or [])
         yield Finding(
-            _site(record, source, places),
+            _site(record, source, entry, places),
             (
                 Evidence(
                     f"from the output to the input the gradient grows {ratio:.1e} times over {count} places",
@@ -160,14 +167,50 @@ def _step(source: Source, backward: Site | None, built: Site | None) -> Site | N
     return site_at(module, steps[0][0]) if steps else None
 
 
-def _site(record: Record, source: Source, places: list[int]) -> Site | None:
-    """The initialiser that made the weights large; else the layer whose weight multiplies again and again."""
+def _site(record: Record, source: Source, entry: Progress, places: list[int]) -> Site | None:
+    """The initialiser that made the weights large, or the sum that grows from block to block where they are fair.
+
+    Else the layer whose weight multiplies again and again.
+    """
+    gains = [gain for _, gain in gains_at_first(record, entry) or []]
+    added = _residual(record, source, places) if gains and float(np.median(gains)) < FAIR_GAIN else None
+    if added is not None:
+        return added
     most = max(places, key=places.count) if places else None
     known = record.parameters.get(most) if most is not None else None
     made = initialiser_site(source, *INITIALISERS, of=known.name if known else "")
-    if made is not None:
-        return made
-    return layer_site(record, source, most)
+    drawn = next(trained_draws(source, ("randn", "rand")), None)
+    return made or layer_site(record, source, most) or (site_at(*drawn) if drawn is not None else None)
+
+
+def _residual(record: Record, source: Source, places: list[int]) -> Site | None:
+    """`x + self.f(x)` in the class that holds most of the weights."""
+    made = [source.layer(known.name) for p in places if (known := record.parameters.get(p)) is not None]
+    owners = [(each[0], owner) for each in made if each and (owner := each[0].enclosing(each[1], ast.ClassDef))]
+    if not owners:
+        return None
+    module, owner = max(owners, key=owners.count)
+    if 2 * owners.count((module, owner)) < len(places):
+        return None
+    found = next((n for n in ast.walk(owner) if isinstance(n, ast.BinOp) and _branch(n) is not None), None)
+    return site_at(module, found) if found is not None else None
+
+
+def _branch(node: ast.AST) -> ast.expr | None:
+    """`self.f(x)` of `x + self.f(x)`."""
+    if not isinstance(node, ast.BinOp) or not isinstance(node.op, ast.Add):
+        return None
+    held, branch = sorted((node.left, node.right), key=_applies)
+    return branch if isinstance(held, ast.Name) and _applies(branch) else None
+
+
+def _applies(node: ast.expr) -> bool:
+    """Whether an expression calls a layer of its own object."""
+    functions = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
+    return any(
+        isinstance(part, ast.Attribute) and isinstance(part.value, ast.Name) and part.value.id == "self"
+        for part in functions
+    )
 
 
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
@@ -185,7 +228,14 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             clipped(source, backward, built),
         ),
     ]
-    if not drawn:
+    at_site = (
+        [node for node in ast.walk(module.tree) if getattr(node, "lineno", 0) == site.line] if module and site else []
+    )
+    branches = [branch for node in at_site if (branch := _branch(node)) is not None]
+    if module is not None and branches:
+        scaled = [module.replace(branch, f"0.1 * ({module.segment(branch)})") for branch in branches[:1]]
+        offers[0] = ("scale down what each block adds, or normalise what it is given (nn.LayerNorm)", scaled)
+    elif not drawn:
         offers.append(("draw the weights to scale before training", drawn_weights(source, built)))
     return [Remedy(words, "changes-training", tuple(edits)) for words, edits in offers]
 

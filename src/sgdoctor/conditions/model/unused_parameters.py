@@ -97,11 +97,12 @@ def _place(source: Source, names: list[str]) -> tuple[Site | None, bool]:
     """(where forward drops the layer, else where it is made; whether it serves what this run does not do)."""
     elsewhere: list[tuple[Module, ast.expr]] = []
     called: list[tuple[Module, ast.expr]] = []
+    reached = _reached(source)
     for name in names:
         attributes = [part for part in name.split(".")[:-1] or [name] if not part.isdigit()]
         for attribute in reversed(attributes):
             uses = _uses(source, attribute)
-            in_forward = [(m, n) for m, n in uses if _function(m, n) == "forward" and not _conditional(m, n)]
+            in_forward = [(m, n) for m, n in uses if _function(m, n) in reached and not _conditional(m, n)]
             called += in_forward
             elsewhere += uses
             if uses:
@@ -125,6 +126,24 @@ def _uses(source: Source, attribute: str) -> list[tuple[Module, ast.expr]]:
                 if function != "__init__" and not _set_up(module, node):
                     found.append((module, node))
     return sorted(found, key=lambda entry: entry[1].lineno)
+
+
+def _reached(source: Source) -> set[str]:
+    """forward, and the methods that it always calls, by themselves or one through another."""
+    calls = [
+        (_function(module, node), node.func.attr)
+        for module in source
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and not _conditional(module, node)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "self"
+    ]
+    reached = {"forward"}
+    while found := {called for caller, called in calls if caller in reached} - reached:
+        reached |= found
+    return reached
 
 
 def _set_up(module: Module, node: ast.Attribute) -> bool:

@@ -225,7 +225,9 @@ def _form(node: Any, depth: int = 0) -> dict[str, Any]:
             alike = one["form"].startswith("log") and other["form"].startswith("log") and one["sign"] == other["sign"]
             form = "log-probability" if alike else "several"
             return {"form": form, "sign": sign * one["sign"] if alike else 0, "path": path}
-        elif name.startswith(("SubBackward", "AddBackward")) and (way := _likelihood(node)):
+        elif (name.startswith(("SubBackward", "AddBackward")) and (way := _likelihood(node))) or (
+            name.startswith("LogsumexpBackward") and (way := _mixture(ways))
+        ):
             return {"form": "likelihood", "sign": sign * way, "path": path, "weighted": weighted}
         elif not name.startswith((*SAME, *REDUCED)):
             return {"form": name, "sign": sign, "path": path, "weighted": weighted}
@@ -289,6 +291,15 @@ def _likelihood(node: Any) -> int:
         return 0
     found, sign = _residual(edges[0], 0)
     return -1 if found and sign < 0 else 0
+
+
+def _mixture(ways: list[Any]) -> int:
+    """As `_likelihood`, of the densities that a mixture sums up, each perhaps times its weight."""
+    node = _below(ways[0]) if len(ways) == 1 else None
+    if node is None:
+        return 0
+    parts = [_below(child) for child, _ in node.next_functions] if node.name().startswith("AddBackward") else []
+    return next((way for part in (node, *parts) if part is not None and (way := _likelihood(part))), 0)
 
 
 def _residual(node: Any, depth: int) -> tuple[bool, int]:

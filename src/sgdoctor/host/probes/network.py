@@ -15,6 +15,7 @@ MAX_ACTIVE = 131_072  # values of an activation
 MIN_ROWS = 512  # a unit that is never active among fewer may well be alive
 MIN_SAMPLES = 16
 FLAT = 0.99  # |tanh| beyond this has less than 2 % of its slope left
+MAX_MASKED = 4  # masked softmaxes that are looked at
 HAZARDS = {"LogBackward0": "self", "SqrtBackward0": "result", "DivBackward0": "other", "ExpBackward0": "result"}
 
 
@@ -148,10 +149,11 @@ class Network:
 
     def _look_for_hazards(self, graph: Graph, site: int | None, count: int) -> None:
         """Operations whose result or derivative is not finite at the values they were given."""
-        seen = 0
+        seen = empty = 0
         for node in graph.nodes:
             name = HAZARDS.get(node.name())
             if name is None:
+                empty += self._look_for_empty_rows(graph, node, site, count) if empty < MAX_MASKED else 0
                 continue
             seen += 1
             if seen > 12:
@@ -178,6 +180,33 @@ class Network:
                     "nonfinite": (~value.isfinite()).sum(),
                 }
             )
+
+    def _look_for_empty_rows(self, graph: Graph, node: Any, site: int | None, count: int) -> bool:
+        """A softmax behind a mask: NaN where the mask covers a whole row of minus infinities. True if it is one."""
+        below = next((child for child, _ in node.next_functions), None)
+        if node.name() != "SoftmaxBackward0" or below is None or below.name() != "MaskedFillBackward0":
+            return False
+        value, mask = saved(node, "result"), saved(below, "mask")
+        axis = _axis(node, len(node_shape(node) or ()))
+        if value is None or mask is None or axis is None or not value.numel():
+            return False
+        bad = ~value.isfinite()
+        covered = mask.expand_as(value).all(axis, keepdim=True)
+        self._observer.write(
+            {
+                "k": "hazard",
+                "site": site,
+                "n": count,
+                "step": self._observer.steps,
+                "op": node.name(),
+                "after": graph.layers_after.get(node, 0),
+                "shape": node_shape(node),
+                "bad": bad.sum(),
+                "of": node_numel(node),
+                "nonfinite": (bad & ~covered).sum(),
+            }
+        )
+        return True
 
 
 def _once(layers: list[Layer]) -> list[Layer]:
