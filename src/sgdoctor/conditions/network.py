@@ -10,6 +10,7 @@ from ..record.record import Row
 from ..source import Module, Source
 from .questions import site_at
 
+SETTINGS = ("json", "yaml", "toml", "tomllib", "configparser")  # libraries whose files hold no weights
 LOADS = ("load", "load_state_dict", "from_pretrained", "load_model", "load_checkpoint", "hub.load", "create_model")
 
 
@@ -46,14 +47,21 @@ def attribute_made(source: Source, attribute: str, owner: str = "") -> tuple[Mod
 
 
 def loads_weights(source: Source) -> bool:
-    """Whether the script takes weights from somewhere: a checkpoint, a hub, another model."""
+    """Whether the script takes weights from somewhere: a checkpoint, a hub, another model.
+
+    A function or method of the script with such a name loads what its body loads: mostly data.
+    """
+    own = {node.name for module in source for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef)}
     for module in source:
         for call in ast.walk(module.tree):
             if not isinstance(call, ast.Call):
                 continue
             name = module.dotted(call.func)
             last = "" if "Embedding" in name else name.rpartition(".")[2]  # a table's vectors may be random ones
-            if last in LOADS or any(keyword.arg in ("weights", "pretrained") for keyword in call.keywords):
+            mere = (last in own and not name.startswith("torch.")) or name.partition(".")[0] in SETTINGS
+            if (last in LOADS and not mere) or any(
+                keyword.arg in ("weights", "pretrained") for keyword in call.keywords
+            ):
                 return True
     return False
 
