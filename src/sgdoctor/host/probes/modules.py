@@ -29,6 +29,7 @@ class Modules:
         # id(optimizer) -> (reference, versions by id, when to look)
         self._first: dict[int, tuple[Any, dict[int, int], Any]] = {}
         self._last: dict[Any, Any] = {}
+        self._stopped: set[str] = set()  # names of what was trained first, and frozen at a look
 
     def on_graph(self, graph: Any, site: int | None, count: int) -> None:
         """A sampled loss is about to be backpropagated."""
@@ -77,7 +78,13 @@ class Modules:
             entries += self._loose(module, prefix, names, held, reached)
         entries += self._strays(names, held, reached, entries)
         self._write("unregistered", at, entries[:MAX_ENTRIES])
-        self._write("frozen", at, self._frozen(owners, held))
+        frozen = self._frozen(owners, held)
+        self._write("frozen", at, frozen)
+        later = {entry["name"] for entry in frozen if entry["trained"]} - self._stopped
+        if later and len(self._stopped) < MAX_IDLE:  # frozen behind the last look: another phase begins
+            self._stopped |= later
+            self._urgent = 3
+            self._observer.sampler.alarm()
         self._write("thaw", at, _misspelt(owners)[:MAX_ENTRIES])
 
     def _write(self, kind: str, at: dict[str, Any], entries: list[dict[str, Any]]) -> None:
