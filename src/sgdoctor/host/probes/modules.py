@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from .statistics import statistics
+
 MAX_MODULES = 3000  # walked in one look
 MAX_ENTRIES = 64  # things held outside the registry, or frozen, that one row names
 MAX_DEPTH = 3  # containers in containers
@@ -15,9 +17,9 @@ MISSPELT = ("require", "grad")  # `p.require_grad = False` makes a new attribute
 
 
 class Modules:
-    """Rows `unregistered`, `frozen` and `thaw` (a look at all known modules), `idle` (a sampled step)."""
+    """Rows `unregistered`, `frozen`, `thaw` and `statistics` (looks at all known modules), `idle` (a sampled step)."""
 
-    SIGNALS = ("unregistered", "frozen", "idle_parameters")
+    SIGNALS = ("unregistered", "frozen", "idle_parameters", "running_statistics")
 
     def __init__(self, observer: Any) -> None:
         self._observer = observer
@@ -85,6 +87,7 @@ class Modules:
             self._stopped |= later
             self._urgent = 3
             self._observer.sampler.alarm()
+        self._write("statistics", at, statistics(graph, owners[:MAX_MODULES]))
         self._write("thaw", at, _misspelt(owners)[:MAX_ENTRIES])
 
     def _write(self, kind: str, at: dict[str, Any], entries: list[dict[str, Any]]) -> None:
