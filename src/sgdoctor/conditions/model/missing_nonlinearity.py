@@ -57,6 +57,8 @@ LINEAR = frozenset(
     )
 )  # fmt: skip
 
+ACTIVATIONS = ("relu", "gelu", "tanh", "sigmoid", "silu", "elu", "selu", "leaky_relu", "softplus", "mish", "hardtanh")
+
 
 def in_run(
     record: Record,
@@ -82,8 +84,11 @@ def in_run(
             f"{len(chain)} layers ({listed(names, 6)}) have only linear operations between them: together they are one "
             "linear map"
         )
+        dropped = _dropped(source)
         yield Finding(
-            _used(source, names[0]) or layer_site(record, source, chain[1]),  # what it is fed is linear in the input
+            (None if dropped is None else site_at(*dropped))
+            or _used(source, names[0])
+            or layer_site(record, source, chain[1]),  # what it is fed is linear in the input
             (
                 Evidence(text, "structure", float(len(chain)), 1.0),
                 Evidence(standing(entry), "objective", entry.last, entry.baseline),
@@ -94,6 +99,21 @@ def in_run(
             subject=names,
         )
         return
+
+
+def _dropped(source: Source) -> tuple[Module, ast.Call] | None:
+    """An activation that is computed and thrown away: `F.relu(x)` on a line of its own."""
+    for module in source:
+        for node in module.of_kind(ast.Expr):
+            if isinstance(node.value, ast.Call) and _thrown(module, node.value):
+                return module, node.value
+    return None
+
+
+def _thrown(module: Module, call: ast.Call) -> bool:
+    home, _, name = module.dotted(call.func).rpartition(".")
+    alone = len(call.args) == 1 and isinstance(call.args[0], ast.Name) and not call.keywords  # inplace=True changes x
+    return alone and home in ("torch", "torch.nn.functional") and name in ACTIVATIONS
 
 
 def _used(source: Source, layer: str) -> Site | None:
@@ -134,12 +154,22 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     title = "put an activation (nn.ReLU(), nn.GELU()) after every layer but the last"
     names = finding.subject if isinstance(finding.subject, list) else []
     edits: list[Edit] = []
+    dropped = _dropped(source)
+    if dropped is not None and finding.site == site_at(*dropped):
+        return [Remedy("keep what the activation gives", "changes-training", tuple(_kept(dropped[0])))]
     for name in names[:-1]:
         edit = _activated(source, name)
         if not edit:
             return [Remedy(title, "changes-training")]
         edits += edit
     return [Remedy(title, "changes-training", tuple(edits))]
+
+
+def _kept(module: Module) -> list[Edit]:
+    """`x = F.relu(x)` for each that is thrown away."""
+    calls = [node.value for node in module.of_kind(ast.Expr) if isinstance(node.value, ast.Call)]
+    thrown = [call for call in calls if _thrown(module, call)]
+    return [module.replace(call, f"{module.segment(call.args[0])} = {module.segment(call)}") for call in thrown]
 
 
 def _activated(source: Source, name: str) -> list[Edit]:
