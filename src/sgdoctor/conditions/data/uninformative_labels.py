@@ -14,6 +14,7 @@ samples not yet seen changes the loss by nothing (permutation gap 0); and one re
 graph, optimiser and capacity work. After several epochs over few samples only validation batches count.
 - `missing-step`, `detached-loss`, `vanishing-gradients`, `lr-too-low`: the single batch is not memorised.
 - `constant-loss`, `constant-output`, `constant-feature`: the gradient or the output does not vary at all.
+- `underfitting`: the model is linear, and the answer is not; then this is not said.
 - `noisy-labels`: skill and gap are small but clearly above zero. `class-imbalance`: the common classes show a gap.
 Not this: `at-the-floor`, a sound pairing in a problem that is mostly noise. Numbers alone cannot tell these two apart;
 the source (two shuffles, an unsorted listing) or a look at twenty decoded pairs can.
@@ -51,6 +52,7 @@ from ...source.loss import maker, trails
 from ...source.pairing import paired
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..doubts import asks, shown, weighed
+from ..network import is_linear
 from ..questions import function_name, judged, loss_site, middle, site_of, steps_of
 
 SHUFFLES = ("permutation", "randperm", "shuffle", "sample", "listdir", "glob", "iterdir", "scandir", "sorted", "walk")
@@ -93,6 +95,9 @@ def in_run(
             yield NotEvaluated(
                 "the outputs are the same for every input, from the first step on: labels do not do that"
             )
+            continue
+        if is_linear(record, entry.objective.number):
+            yield NotEvaluated("the model is linear: what the labels say may be no matter of single inputs")
             continue
         slope, _ = entry.trend
         if np.isfinite(slope) and -slope * entry.count / 2 > max_slope * entry.baseline * entry.scale:
@@ -235,7 +240,7 @@ def _alike(answer: Finding, outcome: Outcome) -> Finding | NotEvaluated:
 CONDITION = Condition(
     "uninformative-labels",
     "error",
-    needs=("loss_values", "constant_loss", "permuted_loss", "updates"),
+    needs=("loss_values", "constant_loss", "permuted_loss", "updates", "structure"),
     in_run=in_run,
     suspects=asks(in_run, "memorises_one_batch", "permuted_targets", "zeroed_inputs"),
     in_experiment=weighed(in_run, memorises_one_batch=_memorised, permuted_targets=_alike, zeroed_inputs=_alike),

@@ -39,23 +39,8 @@ from ...source.program.queries import Entry, backward_of, entries
 from ...source.program.values import Call, Const
 from ...source.spelling import spelled, wrapped
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..network import listed
+from ..network import LINEAR, listed
 from ..questions import judged, layer_site, site_at, site_of_layer, standing
-
-LINEAR = frozenset(
-    (
-        "AddmmBackward0", "MmBackward0", "LinearBackward0", "ConvolutionBackward0", "MvBackward0", "AddBackward0",
-        "AddBackward0:2", "SubBackward0", "SubBackward0:2", "MulBackward0", "DivBackward0", "NegBackward0",
-        "NativeDropoutBackward0", "NativeBatchNormBackward0", "TBackward0", "TransposeBackward0", "PermuteBackward0",
-        "ViewBackward0", "ReshapeAliasBackward0", "UnsafeViewBackward0", "SqueezeBackward0", "SqueezeBackward1",
-        "UnsqueezeBackward0", "SliceBackward0", "SelectBackward0", "CatBackward0", "CatBackward0:2", "StackBackward0",
-        "StackBackward0:2", "ExpandBackward0", "CloneBackward0", "AliasBackward0", "MeanBackward0", "MeanBackward1",
-        "SumBackward0", "SumBackward1", "AvgPool2DBackward0", "AvgPool3DBackward0", "EmbeddingBackward0",
-        "EmbeddingBagBackward0", "ToCopyBackward0", "SplitBackward0", "IndexBackward0", "AddmmBackward0:2",
-        "MmBackward0:2", "ConvolutionBackward0:2", "LinearBackward0:2", "NativeBatchNormBackward0:2",
-        "SqueezeBackward2", "AsStridedBackward0", "FlattenBackward0", "BmmBackward0", "BaddbmmBackward0",
-    )
-)  # fmt: skip
 
 ACTIVATIONS = ("relu", "gelu", "tanh", "sigmoid", "silu", "elu", "selu", "leaky_relu", "softplus", "mish", "hardtanh")
 
