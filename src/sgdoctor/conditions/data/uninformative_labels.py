@@ -57,7 +57,8 @@ from ..questions import function_name, judged, loss_site, middle, site_of, steps
 
 SHUFFLES = ("permutation", "randperm", "shuffle", "sample", "listdir", "glob", "iterdir", "scandir", "sorted", "walk")
 PERMUTATIONS = ("permutation", "randperm")
-RANDOM = ("randint", "integers", "choice", "bernoulli", "rand", "random", "randn", "normal")
+CLASSES = ("randint", "integers", "choice", "bernoulli")
+RANDOM = (*CLASSES, "rand", "random", "randn", "normal")
 
 
 def in_run(
@@ -96,7 +97,7 @@ def in_run(
                 "the outputs are the same for every input, from the first step on: labels do not do that"
             )
             continue
-        if is_linear(record, entry.objective.number):
+        if is_linear(record, entry.objective.number) and not _drawn(record, source, entry):
             yield NotEvaluated("the model is linear: what the labels say may be no matter of single inputs")
             continue
         slope, _ = entry.trend
@@ -161,6 +162,17 @@ def _site(record: Record, source: Source, entry: Progress) -> Site | None:
             return site_of(found)
     made = maker(target)
     return site_of(made) if made is not None else loss
+
+
+def _drawn(record: Record, source: Source, entry: Progress) -> bool:
+    """Whether the source shows the targets drawn, or mixed, without regard to the inputs."""
+    loss = loss_site(record, entry)
+    if loss is None:
+        return False
+    outputs, target = trails(source, loss.file, loss.line)
+    shared = {id(point.node) for point in outputs}
+    found = _mixed_alone(outputs, target) or _call_on(target, CLASSES)
+    return found is not None and id(found.node) not in shared
 
 
 def _mixed_alone(outputs: list[Point], target: list[Point]) -> Point | None:
