@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 
 class Recogniser(nn.Module):
-    def __init__(self, pixels=36, hidden=1, classes=12):
+    def __init__(self, pixels=36, hidden=1, classes=12):  # expect: underfitting
         super().__init__()
         self.body = nn.Sequential(
             nn.Linear(pixels, 64),

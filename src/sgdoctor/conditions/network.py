@@ -10,7 +10,30 @@ from ..record.record import Row
 from ..source import Module, Source
 from .questions import site_at
 
+SETTINGS = ("json", "yaml", "toml", "tomllib", "configparser")  # libraries whose files hold no weights
 LOADS = ("load", "load_state_dict", "from_pretrained", "load_model", "load_checkpoint", "hub.load", "create_model")
+
+# Operations of a graph that leave an output linear in the input
+LINEAR = frozenset(
+    (
+        "AddmmBackward0", "MmBackward0", "LinearBackward0", "ConvolutionBackward0", "MvBackward0", "AddBackward0",
+        "AddBackward0:2", "SubBackward0", "SubBackward0:2", "MulBackward0", "DivBackward0", "NegBackward0",
+        "NativeDropoutBackward0", "NativeBatchNormBackward0", "TBackward0", "TransposeBackward0", "PermuteBackward0",
+        "ViewBackward0", "ReshapeAliasBackward0", "UnsafeViewBackward0", "SqueezeBackward0", "SqueezeBackward1",
+        "UnsqueezeBackward0", "SliceBackward0", "SelectBackward0", "CatBackward0", "CatBackward0:2", "StackBackward0",
+        "StackBackward0:2", "ExpandBackward0", "CloneBackward0", "AliasBackward0", "MeanBackward0", "MeanBackward1",
+        "SumBackward0", "SumBackward1", "AvgPool2DBackward0", "AvgPool3DBackward0", "EmbeddingBackward0",
+        "EmbeddingBagBackward0", "ToCopyBackward0", "SplitBackward0", "IndexBackward0", "AddmmBackward0:2",
+        "MmBackward0:2", "ConvolutionBackward0:2", "LinearBackward0:2", "NativeBatchNormBackward0:2",
+        "SqueezeBackward2", "AsStridedBackward0", "FlattenBackward0", "BmmBackward0", "BaddbmmBackward0",
+    )
+)  # fmt: skip
+
+
+def is_linear(record: Record, objective: int | None) -> bool:
+    """Whether what is trained at a line is one linear map, of one layer or several."""
+    rows = record.rows("structure", site=objective)
+    return bool(rows) and all(row.get("links") and not set(row.get("ops") or {}) - LINEAR for row in rows)
 
 
 def entries(record: Record, kind: str) -> list[Row]:
@@ -46,8 +69,10 @@ def attribute_made(source: Source, attribute: str, owner: str = "") -> tuple[Mod
 
 
 def loads_weights(source: Source) -> bool:
-    """Whether the script takes weights from somewhere: a checkpoint, a hub, another model."""
-    # A function of the script's own is read itself: `load()` may well hand over data.
+    """Whether the script takes weights from somewhere: a checkpoint, a hub, another model.
+
+    A function or method of the script with such a name loads what its body loads: mostly data.
+    """
     own = {node.name for module in source for node in ast.walk(module.tree) if isinstance(node, ast.FunctionDef)}
     for module in source:
         for call in ast.walk(module.tree):
@@ -55,7 +80,10 @@ def loads_weights(source: Source) -> bool:
                 continue
             name = module.dotted(call.func)
             last = "" if "Embedding" in name else name.rpartition(".")[2]  # a table's vectors may be random ones
-            if last in LOADS or any(keyword.arg in ("weights", "pretrained") for keyword in call.keywords):
+            mere = (last in own and not name.startswith("torch.")) or name.partition(".")[0] in SETTINGS
+            if (last in LOADS and not mere) or any(
+                keyword.arg in ("weights", "pretrained") for keyword in call.keywords
+            ):
                 return True
     return False
 

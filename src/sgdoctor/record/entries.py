@@ -170,6 +170,14 @@ class Frozen(TypedDict, total=False):
     moving: bool
 
 
+class Normed(TypedDict, total=False):
+    name: str
+    momentum: Number
+    seen: Count
+    shift: Number
+    ratio: Number
+
+
 class Misspelt(TypedDict, total=False):
     name: str
     attribute: str

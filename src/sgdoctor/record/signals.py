@@ -68,6 +68,7 @@ _TABLE = (
     Signal("validations", ("pass",), "loss", "means of losses without gradient: `validation`", "event"),
     Signal("unregistered", ("sample",), "1", "trained, but in no module's registry: `unregistered`", "sample"),
     Signal("frozen", ("sample",), "1", "parameters that need no gradient: `frozen`, `thaw`, `needing`", "sample"),
+    Signal("running_statistics", ("sample",), "1", "batch norm's, and those of a batch: `statistics`", "sample"),
     Signal("idle_parameters", ("step",), "1", "held, never with gradient, never changed: `idle`", "sample"),
     Signal("free_parameters", ("line",), "steps", "with gradient, held by no optimizer: `free`", "event"),
     # What surrounds a step

@@ -17,6 +17,7 @@ from .entries import (
     Loaded,
     Loose,
     Misspelt,
+    Normed,
     Number,
     Numbers,
     Shape,
@@ -184,6 +185,7 @@ SURROUNDINGS: dict[str, dict[str, Any]] = {
     "unregistered": {**AT, "of": list[Loose]},
     "frozen": {**AT, "of": list[Frozen]},
     "thaw": {**AT, "of": list[Misspelt]},
+    "statistics": {**AT, "of": list[Normed]},
     "needing": {"opt": Index, "held": Count, "needing": Count},
     "idle": {"opt": Index, "step": Count, "params": list[Index], "elements": Count, "total": Count},
     # What the loop is fed with

@@ -66,8 +66,8 @@ def in_run(
         return
     for key, rows in held.items():
         before = trained.get(key)
-        if before is None:
-            continue
+        if before is None or _drifts(before, max_ratio, max_shift):
+            continue  # what another part of the network puts out, as an encoder does for its head, is no data
         said = _differs(before, [row for row in rows if _rows(row) >= min_rows], max_ratio, max_shift)
         if said is None:
             continue
@@ -149,13 +149,23 @@ def _differs(before: list[Row], after: list[Row], max_ratio: float, max_shift: f
 
 
 def _alike(one: Row, other: Row, max_ratio: float, max_shift: float) -> bool:
-    (mean, std), (found_mean, found_std) = _pooled([one]), _pooled([other])
+    return _near(_pooled([one]), _pooled([other]), max_ratio, max_shift)
+
+
+def _near(one: tuple[Column, Column], other: tuple[Column, Column], max_ratio: float, max_shift: float) -> bool:
+    (mean, std), (found_mean, found_std) = one, other
     if len(mean) != len(found_mean):
         return False
     with np.errstate(all="ignore"):
         ratio = np.nanmedian(np.maximum(found_std / std, std / found_std))
         shift = np.nanmedian(np.abs(found_mean - mean) / np.maximum(std, found_std))
     return bool(ratio <= max_ratio and shift <= max_shift)
+
+
+def _drifts(rows: list[Row], max_ratio: float, max_shift: float) -> bool:
+    """Whether what goes in changes in the course of training: the first third of the calls against the last."""
+    part = len(rows) // 3
+    return part > 0 and not _near(_pooled(rows[:part]), _pooled(rows[-part:]), max_ratio, max_shift)
 
 
 def _site(source: Source, site: Site | None, trained: Site | None) -> Site | None:

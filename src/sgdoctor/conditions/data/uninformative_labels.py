@@ -14,6 +14,7 @@ samples not yet seen changes the loss by nothing (permutation gap 0); and one re
 graph, optimiser and capacity work. After several epochs over few samples only validation batches count.
 - `missing-step`, `detached-loss`, `vanishing-gradients`, `lr-too-low`: the single batch is not memorised.
 - `constant-loss`, `constant-output`, `constant-feature`: the gradient or the output does not vary at all.
+- `underfitting`: the model is linear, and the answer is not; then this is not said.
 - `noisy-labels`: skill and gap are small but clearly above zero. `class-imbalance`: the common classes show a gap.
 Not this: `at-the-floor`, a sound pairing in a problem that is mostly noise. Numbers alone cannot tell these two apart;
 the source (two shuffles, an unsorted listing) or a look at twenty decoded pairs can.
@@ -51,11 +52,13 @@ from ...source.loss import maker, trails
 from ...source.pairing import paired
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Outcome, Remedy
 from ..doubts import asks, shown, weighed
+from ..network import is_linear
 from ..questions import function_name, judged, loss_site, middle, site_of, steps_of
 
 SHUFFLES = ("permutation", "randperm", "shuffle", "sample", "listdir", "glob", "iterdir", "scandir", "sorted", "walk")
 PERMUTATIONS = ("permutation", "randperm")
-RANDOM = ("randint", "integers", "choice", "bernoulli", "rand", "random", "randn", "normal")
+CLASSES = ("randint", "integers", "choice", "bernoulli")
+RANDOM = (*CLASSES, "rand", "random", "randn", "normal")
 
 
 def in_run(
@@ -93,6 +96,9 @@ def in_run(
             yield NotEvaluated(
                 "the outputs are the same for every input, from the first step on: labels do not do that"
             )
+            continue
+        if is_linear(record, entry.objective.number) and not _drawn(record, source, entry):
+            yield NotEvaluated("the model is linear: what the labels say may be no matter of single inputs")
             continue
         slope, _ = entry.trend
         if np.isfinite(slope) and -slope * entry.count / 2 > max_slope * entry.baseline * entry.scale:
@@ -156,6 +162,17 @@ def _site(record: Record, source: Source, entry: Progress) -> Site | None:
             return site_of(found)
     made = maker(target)
     return site_of(made) if made is not None else loss
+
+
+def _drawn(record: Record, source: Source, entry: Progress) -> bool:
+    """Whether the source shows the targets drawn, or mixed, without regard to the inputs."""
+    loss = loss_site(record, entry)
+    if loss is None:
+        return False
+    outputs, target = trails(source, loss.file, loss.line)
+    shared = {id(point.node) for point in outputs}
+    found = _mixed_alone(outputs, target) or _call_on(target, CLASSES)
+    return found is not None and id(found.node) not in shared
 
 
 def _mixed_alone(outputs: list[Point], target: list[Point]) -> Point | None:
@@ -235,7 +252,7 @@ def _alike(answer: Finding, outcome: Outcome) -> Finding | NotEvaluated:
 CONDITION = Condition(
     "uninformative-labels",
     "error",
-    needs=("loss_values", "constant_loss", "permuted_loss", "updates"),
+    needs=("loss_values", "constant_loss", "permuted_loss", "updates", "structure"),
     in_run=in_run,
     suspects=asks(in_run, "memorises_one_batch", "permuted_targets", "zeroed_inputs"),
     in_experiment=weighed(in_run, memorises_one_batch=_memorised, permuted_targets=_alike, zeroed_inputs=_alike),

@@ -33,6 +33,7 @@ Compute the term from the outputs as they come from the model.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import numpy as np
 

@@ -3,10 +3,10 @@
 ## What happens
 `self.decode.weight = self.embed.weight` makes both modules hold one nn.Parameter: one gradient, one update, half the
 size. `nn.Parameter(self.embed.weight.clone())`, `.data.copy_()`, a layer or weight that is replaced afterwards and a
-`load_state_dict(..., assign=True)` make two that begin alike and drift apart. `self.decode.weight.data =
-self.embed.weight.data` shares memory until the first cast, move or load gives each its own. Nothing raises; the model
-is larger than it was meant to be, rare tokens learn one side only, and a checkpoint loaded with either key restores
-half of what is thought to be one.
+`load_state_dict(..., assign=True)` make two that begin alike and drift apart; `.t().contiguous()` is a copy, too.
+`self.decode.weight.data = self.embed.weight.data` shares memory until the first cast, move or load gives each its own.
+Nothing raises; the model is larger than it was meant to be, rare tokens learn one side only, and a checkpoint loaded
+with either key restores half of what is thought to be one.
 
 ## How it is told apart
 Decided on the sets of the optimizer: the source sets the weight of one layer from that of another, and the run holds
@@ -33,12 +33,15 @@ from collections.abc import Iterator
 
 from ...record import Record
 from ...record.record import Parameter
-from ...source import Module, Source
+from ...source import Edit, Module, Source
+from ...source.spelling import spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..network import assignments
 from ..questions import site_at
 
 COPIES = ("copy_", "set_")
+TURNS = ("t", "T", "mT", "transpose", "swapaxes", "permute")
+SAME = ("detach", "contiguous")  # of a transpose: another tensor by the way; .clone() says that two are meant
 
 
 def in_run(
@@ -62,7 +65,9 @@ def in_run(
             first, second = _named(wide, left), _named(wide, right)
             if first is None or second is None or first.number == second.number:
                 continue
-            if first.shape != second.shape or first.module == second.module:
+            turned = _turned(_value(statement))
+            alike = first.module == second.module and not turned  # one layer is initialised from its twin
+            if alike or first.shape != (second.shape[::-1] if turned else second.shape):
                 continue
             breaks = _breaks(source, statement, left, right) if _is_tie(statement) else None
             text = (
@@ -72,7 +77,7 @@ def in_run(
             text += "; one of them is put in anew here" if breaks is not None else ""
             evidence = Evidence(text, "parameters", 2.0, 1.0)
             site = site_at(*(breaks or (module, statement)))
-            subject = (left, right, breaks is not None)
+            subject = (left, right, breaks is not None, turned)
             yield Finding(site, (evidence,), 0.9, layer=first.layer, subject=subject)
             return
 
@@ -81,6 +86,33 @@ def _is_tie(statement: ast.stmt) -> bool:
     """Whether the Parameter itself is assigned: a tie that holds until something replaces it."""
     value = getattr(statement, "value", None)
     return isinstance(value, ast.Attribute) and value.attr != "data" and not _of_data(statement)
+
+
+def _value(statement: ast.stmt) -> ast.expr | None:
+    """What is assigned, or copied: `self.a.weight.copy_(value)`."""
+    value = getattr(statement, "value", None)
+    return value.args[0] if isinstance(value, ast.Call) and _copies(value) and value.args else value
+
+
+def _copies(call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and call.func.attr in COPIES
+
+
+def _method(called: ast.expr) -> bool:
+    return isinstance(called, ast.Attribute) and called.attr in ("clone", *SAME, *TURNS)
+
+
+def _turned(node: ast.expr | None) -> bool:
+    """Whether a value is the transpose of what it is made of."""
+    turns = 0
+    while isinstance(node, (ast.Call, ast.Attribute)):
+        called = node.func if isinstance(node, ast.Call) else node
+        turns += isinstance(called, ast.Attribute) and called.attr in TURNS
+        if isinstance(node, ast.Call) and node.args and not _method(called):
+            node = node.args[0]  # of nn.Parameter(...), deepcopy(...)
+        else:
+            node = called.value if isinstance(called, ast.Attribute) else None
+    return turns % 2 == 1
 
 
 def _of_data(statement: ast.stmt) -> bool:
@@ -151,12 +183,16 @@ def _weight(node: ast.expr | None) -> ast.Attribute | None:
 
 
 def _inside(module: Module, node: ast.expr) -> ast.expr:
-    """What a Parameter, a clone, a detach or a deepcopy is made of."""
-    while isinstance(node, ast.Call):
+    """What a Parameter, a clone, a detach, a deepcopy or a transpose is made of."""
+    same = ("clone", "detach") if not _turned(node) else (*SAME, *TURNS)
+    while isinstance(node, ast.Call) or (isinstance(node, ast.Attribute) and node.attr in TURNS):
+        if isinstance(node, ast.Attribute):
+            node = node.value
+            continue
         last = module.dotted(node.func).rpartition(".")[2]
         if last in ("Parameter", "deepcopy") and node.args:
             node = node.args[0]
-        elif last in ("clone", "detach") and isinstance(node.func, ast.Attribute):
+        elif last in same and isinstance(node.func, ast.Attribute):
             node = node.func.value
         else:
             break
@@ -178,7 +214,10 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     statement = module.statement_at(finding.site.line) if module is not None and finding.site is not None else None
     if module is None or statement is None or not isinstance(finding.subject, tuple):
         return [Remedy(title, "changes-training")]
-    left, right, broken = finding.subject
+    left, right, broken, turned = finding.subject
+    if turned:
+        edits = _transposed(module, statement, left, right)
+        return [Remedy("use the one weight both ways: F.linear(x, a.weight.t(), b.bias)", "changes-training", edits)]
     if broken:
         text = f"{module.segment(left)} = {module.segment(right)}"
         methods = [module.enclosing(node, ast.ClassDef) for node in (statement, left)]
@@ -192,6 +231,24 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
             (module.replace(statement, f"{module.segment(left)} = {module.segment(right)}"),),
         )
     ]
+
+
+def _transposed(module: Module, statement: ast.stmt, left: ast.Attribute, right: ast.Attribute) -> tuple[Edit, ...]:
+    """The second layer keeps its bias alone and takes the transpose of the first one's weight where it is applied."""
+    torch, layer = spelled(module, "torch"), module.segment(left.value)
+    owner = module.enclosing(statement, ast.ClassDef)
+    calls = [
+        node
+        for node in ast.walk(owner or statement)
+        if isinstance(node, ast.Call) and module.segment(node.func) == layer and len(node.args) == 1
+    ]
+    made = [value for target, value, _ in assignments(module) if module.segment(target) == layer]
+    linear = all(isinstance(v, ast.Call) and module.dotted(v.func) == "torch.nn.Linear" for v in made)
+    if torch is None or not calls or len(made) != 1 or not linear or not isinstance(statement, ast.Assign):
+        return ()
+    text = f"{torch}.nn.functional.linear({{}}, {module.segment(right)}.t(), {layer}.bias)"
+    edits = [module.replace(call, text.format(module.segment(call.args[0]))) for call in calls]
+    return (module.replace(statement, f"{module.segment(left)} = None"), *edits)
 
 
 CONDITION = Condition(

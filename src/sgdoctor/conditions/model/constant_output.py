@@ -39,6 +39,7 @@ from ...record import Record, Site
 from ...record.record import Row
 from ...record.steps import Activation, activations
 from ...source import Module, Source
+from ...source.numbers import literals
 from ...source.program.kinds import operation, reformed, settled, within
 from ...source.program.queries import losses
 from ...source.program.values import Call, Const
@@ -52,7 +53,8 @@ NAMES = {
 }
 MASKS = ("?.masked_fill", "?.masked_fill_", "torch.masked_fill")
 MIN_LOOKS = 3
-PROJECTIONS = ("AddmmBackward0", "LinearBackward0", "MmBackward0", "ConvolutionBackward0", "AddBackward0")
+CONVOLUTION = "ConvolutionBackward0"
+PROJECTIONS = ("AddmmBackward0", "LinearBackward0", "MmBackward0", CONVOLUTION, "AddBackward0")
 
 
 def in_run(
@@ -81,7 +83,7 @@ def in_run(
             )
             found = _call(source, op, shape)
             evidence = Evidence(text, "structure", float(length), 2.0)
-            yield Finding(_site(found), (evidence,), 0.97, subject=(op, shape))
+            yield Finding(_narrow(source, found, length) or _site(found), (evidence,), 0.97, subject=(op, shape))
             return
     yield from _lost(record, source)
 
@@ -136,7 +138,17 @@ def _fed_by_one(record: Record, entry: Row, shape: list[int], length: int) -> bo
     known = record.parameters.get(entry.get("param", -1))
     if entry.get("kind") not in PROJECTIONS or known is None or len(shape) < 2:
         return False
+    if entry.get("kind") == CONVOLUTION:  # one channel: a map of numbers, each normalised on its own
+        return known.shape[0] == shape[1] == length and min([*shape[2:], 2]) > length
     return shape[-1] == length and (len(shape) == 2 or max(shape[1:-1]) > 1) and length in known.shape
+
+
+def _narrow(source: Source, found: tuple[Module, ast.Call] | None, length: int) -> Site | None:
+    """Where a block of the script is given the one feature that its norm has."""
+    if found is None or not found[1].args or isinstance(found[1].args[0], ast.Constant):
+        return None
+    given = literals(source, found[0], found[1].args[0])
+    return next((site_at(each.module, each.node) for each in given if each.value == length), None)
 
 
 def _site(found: tuple[Module, ast.Call] | None) -> Site | None:
@@ -154,8 +166,9 @@ def _site(found: tuple[Module, ast.Call] | None) -> Site | None:
 
 
 def _call(source: Source, op: str, shape: list[int]) -> tuple[Module, ast.Call] | None:
-    """The call whose axis is the one: dim=1 or -1 for two dimensions, the last one for more; a later one wins."""
-    wanted = {-1, len(shape) - 1}
+    """The call whose axis is the one that has length 1; a later one wins."""
+    axis = _reduced(shape)
+    wanted = {axis, axis - len(shape)}
     found = []
     for module in source:
         for node in ast.walk(module.tree):
@@ -163,6 +176,11 @@ def _call(source: Source, op: str, shape: list[int]) -> tuple[Module, ast.Call] 
                 found.append((_axis(node) in wanted or op.startswith("Native"), node.lineno, module, node))
     found.sort(key=lambda entry: entry[:2])
     return (found[-1][2], found[-1][3]) if found else None
+
+
+def _reduced(shape: list[int]) -> int:
+    """The axis of length 1: the last one, or that of the channels."""
+    return len(shape) - 1 if shape[-1:] == [1] else 1
 
 
 def _axis(call: ast.Call) -> int | None:
@@ -184,7 +202,7 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     if found is None or not op.startswith("Softmax"):
         return [Remedy("normalise over an axis with more than one element, or not at all", "changes-training")]
     module, call = found
-    if len(shape) == 2:
+    if shape and _reduced(shape) == 1:
         title = "one unit takes a sigmoid, not a softmax"
         name = module.dotted(call.func)
         if call.args and not name.startswith("torch.nn.Softmax") and "torch" in module.names:

@@ -129,9 +129,31 @@ def _freeze_of(source: Source, names: list[str]) -> Site | None:
     named = [(m, s) for m, s in found if parts & mentions(m, around(m, s))]
     chosen = named or found
     if chosen:
-        return site_at(*chosen[-1])
+        return site_at(chosen[-1][0], _thaw(*chosen[-1]) or chosen[-1][1])
     table = _table(source)
     return None if table is None else site_at(*table)
+
+
+def _thaw(module: Module, statement: ast.stmt) -> ast.stmt | None:
+    """What frees a part only of what was frozen while the model was used: a switch that is not switched back."""
+    loop = around(module, statement)
+    outer = loop if isinstance(loop, ast.stmt) else statement
+    roots = _held(module, outer)
+    body = body_of(module, outer)
+    behind = body[body.index(outer) + 1 :] if outer in body else []
+    used = False
+    for later in behind:
+        used = used or any(isinstance(c, ast.Call) and module.segment(c.func) in roots for c in ast.walk(later))
+        frees = any(isinstance(n, ast.Attribute) and n.attr.startswith("requires_grad") for n in ast.walk(later))
+        if used and frees and any(part.startswith(f"{root}.") for part in _held(module, later) for root in roots):
+            return later
+    return None
+
+
+def _held(module: Module, node: ast.AST) -> set[str]:
+    """What a statement frees or freezes: the `net` of `net.parameters()` and of `net.requires_grad_()`."""
+    names = ("parameters", "named_parameters", "requires_grad_")
+    return {receiver(module, call) for name in names for call in method_calls(module, node, name)}
 
 
 def _drawn(source: Source, module: Module, node: ast.expr) -> bool:
@@ -192,8 +214,7 @@ def _new_layers_behind(module: Module, statement: ast.stmt) -> list[Edit]:
     """`net.fc = nn.Linear(...)` above a loop that freezes all of `net`, moved behind that loop."""
     loop = around(module, statement)
     whole = [loop.iter] if isinstance(loop, ast.For) else [statement]
-    roots = {receiver(module, c) for part in whole for name in ("parameters", "named_parameters", "requires_grad_")
-             for c in method_calls(module, part, name)}  # fmt: skip
+    roots = {held for part in whole for held in _held(module, part)}
     outer = loop if isinstance(loop, ast.stmt) else statement
     body = body_of(module, outer)
     moved: list[ast.stmt] = []

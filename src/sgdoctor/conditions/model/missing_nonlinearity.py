@@ -39,23 +39,10 @@ from ...source.program.queries import Entry, backward_of, entries
 from ...source.program.values import Call, Const
 from ...source.spelling import spelled, wrapped
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..network import listed
+from ..network import LINEAR, listed
 from ..questions import judged, layer_site, site_at, site_of_layer, standing
 
-LINEAR = frozenset(
-    (
-        "AddmmBackward0", "MmBackward0", "LinearBackward0", "ConvolutionBackward0", "MvBackward0", "AddBackward0",
-        "AddBackward0:2", "SubBackward0", "SubBackward0:2", "MulBackward0", "DivBackward0", "NegBackward0",
-        "NativeDropoutBackward0", "NativeBatchNormBackward0", "TBackward0", "TransposeBackward0", "PermuteBackward0",
-        "ViewBackward0", "ReshapeAliasBackward0", "UnsafeViewBackward0", "SqueezeBackward0", "SqueezeBackward1",
-        "UnsqueezeBackward0", "SliceBackward0", "SelectBackward0", "CatBackward0", "CatBackward0:2", "StackBackward0",
-        "StackBackward0:2", "ExpandBackward0", "CloneBackward0", "AliasBackward0", "MeanBackward0", "MeanBackward1",
-        "SumBackward0", "SumBackward1", "AvgPool2DBackward0", "AvgPool3DBackward0", "EmbeddingBackward0",
-        "EmbeddingBagBackward0", "ToCopyBackward0", "SplitBackward0", "IndexBackward0", "AddmmBackward0:2",
-        "MmBackward0:2", "ConvolutionBackward0:2", "LinearBackward0:2", "NativeBatchNormBackward0:2",
-        "SqueezeBackward2", "AsStridedBackward0", "FlattenBackward0", "BmmBackward0", "BaddbmmBackward0",
-    )
-)  # fmt: skip
+ACTIVATIONS = ("relu", "gelu", "tanh", "sigmoid", "silu", "elu", "selu", "leaky_relu", "softplus", "mish", "hardtanh")
 
 
 def in_run(
@@ -82,8 +69,11 @@ def in_run(
             f"{len(chain)} layers ({listed(names, 6)}) have only linear operations between them: together they are one "
             "linear map"
         )
+        dropped = _dropped(source)
         yield Finding(
-            _used(source, names[0]) or layer_site(record, source, chain[1]),  # what it is fed is linear in the input
+            (None if dropped is None else site_at(*dropped))
+            or _used(source, names[0])
+            or layer_site(record, source, chain[1]),  # what it is fed is linear in the input
             (
                 Evidence(text, "structure", float(len(chain)), 1.0),
                 Evidence(standing(entry), "objective", entry.last, entry.baseline),
@@ -94,6 +84,21 @@ def in_run(
             subject=names,
         )
         return
+
+
+def _dropped(source: Source) -> tuple[Module, ast.Call] | None:
+    """An activation that is computed and thrown away: `F.relu(x)` on a line of its own."""
+    for module in source:
+        for node in module.of_kind(ast.Expr):
+            if isinstance(node.value, ast.Call) and _thrown(module, node.value):
+                return module, node.value
+    return None
+
+
+def _thrown(module: Module, call: ast.Call) -> bool:
+    home, _, name = module.dotted(call.func).rpartition(".")
+    alone = len(call.args) == 1 and isinstance(call.args[0], ast.Name) and not call.keywords  # inplace=True changes x
+    return alone and home in ("torch", "torch.nn.functional") and name in ACTIVATIONS
 
 
 def _used(source: Source, layer: str) -> Site | None:
@@ -134,12 +139,22 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     title = "put an activation (nn.ReLU(), nn.GELU()) after every layer but the last"
     names = finding.subject if isinstance(finding.subject, list) else []
     edits: list[Edit] = []
+    dropped = _dropped(source)
+    if dropped is not None and finding.site == site_at(*dropped):
+        return [Remedy("keep what the activation gives", "changes-training", tuple(_kept(dropped[0])))]
     for name in names[:-1]:
         edit = _activated(source, name)
         if not edit:
             return [Remedy(title, "changes-training")]
         edits += edit
     return [Remedy(title, "changes-training", tuple(edits))]
+
+
+def _kept(module: Module) -> list[Edit]:
+    """`x = F.relu(x)` for each that is thrown away."""
+    calls = [node.value for node in module.of_kind(ast.Expr) if isinstance(node.value, ast.Call)]
+    thrown = [call for call in calls if _thrown(module, call)]
+    return [module.replace(call, f"{module.segment(call.args[0])} = {module.segment(call)}") for call in thrown]
 
 
 def _activated(source: Source, name: str) -> list[Edit]:

@@ -37,15 +37,17 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...record import Progress, Record
+from ...record import Progress, Record, Site
+from ...record.record import Parameter
 from ...source import Edit, Module, Source
 from ...source.numbers import literals
 from ..condition import Answer, Condition, Evidence, Finding, Outcome, Remedy
 from ..doubts import left_open
-from ..questions import judged, layer_name, layer_site, loss_site, standing
+from ..questions import judged, layer_name, layer_site, loss_site, site_at, standing
 
 MIN_STEPS = 60  # fewer steps may be a slow start
 WIDE = 32  # units: what a hidden layer of a small model usually has at least
+SIZES = ("out_features", "hidden_size", "out_channels", "embedding_dim")
 NARROW = 4  # units; a place as narrow as that holds a few bits of a batch
 
 
@@ -71,8 +73,26 @@ def _narrowest(record: Record, entry: Progress) -> tuple[int, int] | None:
         return None
     if len(matrices) == 1:
         return matrices[0].number, 0
-    narrow = min(matrices[:-1], key=lambda known: known.shape[0])
-    return (narrow.number, int(narrow.shape[0])) if narrow.shape[0] <= NARROW else None
+    width, number = min((_width(known), known.number) for known in matrices[:-1])
+    return (number, width) if width <= NARROW else None
+
+
+def _width(known: Parameter) -> int:
+    """The units that a layer gives on: of a table the columns, of a recurrent layer the state, not its gates."""
+    columns = str(known.module).startswith("Embedding") or ".weight_hh" in f".{known.name}"
+    return int(known.shape[1 if columns else 0])
+
+
+def _home(source: Source, name: str, width: int) -> Site | None:
+    """Where the number of units is written: an option, a default, an argument."""
+    found = source.layer(name) if width else None
+    node = found[1] if found is not None else None
+    made = node.value if isinstance(node, (ast.Assign, ast.AnnAssign)) else node
+    if found is None or not isinstance(made, ast.Call):
+        return None
+    given = [*made.args[1:2], *(each.value for each in made.keywords if each.arg in SIZES)]
+    behind = [each for part in given for each in literals(source, found[0], part) if each.value == width]
+    return site_at(behind[0].module, behind[0].node) if behind else None
 
 
 def in_experiment(
@@ -100,8 +120,9 @@ def in_experiment(
             Evidence(f"can one batch be memorised? {outcome.answer}", None, outcome.figure("share"), 0.3),
             Evidence(f"{where}; {standing(entry)}", "parameters", float(width), 16.0),
         )
-        site = layer_site(record, source, parameter) or loss_site(record, entry)
         known = record.parameters.get(parameter)
+        site = _home(source, known.name, width) if known is not None else None
+        site = site or layer_site(record, source, parameter) or loss_site(record, entry)
         subject = (known.name if known is not None else None, width)
         yield Finding(site, evidence, 0.85, layer=layer, subject=subject)
         return

@@ -69,7 +69,7 @@ def in_run(
         if not idle or not total > 0 or not min_share <= elements / total < 1:
             continue
         names = [record.parameters[n].name for n in idle]
-        site, elsewhere = _place(source, names)
+        site, elsewhere = _place(source, names, [record.parameters[n].name for n in reached if n in record.parameters])
         text = (
             f"{len(idle)} parameters ({elements:,} of {total:,.0f} elements the optimizer holds: {listed(names)}) "
             f"never get a gradient in {optimizer.steps} steps: the loss does not depend on them"
@@ -93,8 +93,11 @@ def _moved(record: Record, parameter: int) -> bool:
     return False
 
 
-def _place(source: Source, names: list[str]) -> tuple[Site | None, bool]:
+def _place(source: Source, names: list[str], trained: list[str]) -> tuple[Site | None, bool]:
     """(where forward drops the layer, else where it is made; whether it serves what this run does not do)."""
+    stage = _stages(source, names, trained)
+    if stage is not None:
+        return stage, False
     elsewhere: list[tuple[Module, ast.expr]] = []
     called: list[tuple[Module, ast.expr]] = []
     reached = _reached(source)
@@ -107,13 +110,49 @@ def _place(source: Source, names: list[str]) -> tuple[Site | None, bool]:
             elsewhere += uses
             if uses:
                 break
-    dropped = next((site for m, n in called if (site := _overwritten(m, n)) is not None), None)
+    dropped = next((site for m, n in called if (site := _overwritten(m, n) or _doubled(m, n)) is not None), None)
     if called:
         return dropped or site_at(*called[0]), False
     if elsewhere:
         return site_at(*elsewhere[0]), True
     made = next((source.layer(name) for name in names if source.layer(name) is not None), None)
     return (None, False) if made is None else (site_at(*made), False)
+
+
+def _stages(source: Source, names: list[str], trained: list[str]) -> Site | None:
+    """Where a loop over a list of blocks applies them, if some of the list learn and others do not."""
+    for name in names:
+        parts = name.split(".")
+        index = next((i for i, part in enumerate(parts) if part.isdigit()), 0)
+        prefix = ".".join(parts[:index]) + "."
+        if not index or not any(other.startswith(prefix) for other in trained):
+            continue
+        for module in source:
+            for loop in module.of_kind(ast.For):
+                held = {node.attr for node in ast.walk(loop.iter) if isinstance(node, ast.Attribute)}
+                called = {node.id for node in ast.walk(loop.target) if isinstance(node, ast.Name)}
+                for call in ast.walk(loop) if parts[index - 1] in held else ():
+                    if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in called:
+                        return site_at(module, call)
+    return None
+
+
+def _doubled(module: Module, node: ast.expr) -> Site | None:
+    """Behind an output that nothing reads: what joins another one with itself, as in `torch.cat([a, a])`."""
+    statement, function = module.statement_at(node.lineno), module.enclosing(node, ast.FunctionDef)
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name) or function is None:
+        return None
+    name = statement.targets[0].id
+    if any(isinstance(n, ast.Name) and n.id == name and isinstance(n.ctx, ast.Load) for n in ast.walk(function)):
+        return None
+    for part in ast.walk(function):
+        sides = part.elts if isinstance(part, (ast.List, ast.Tuple)) else []
+        sides = [part.left, part.right] if isinstance(part, ast.BinOp) else sides
+        twice = len(sides) == 2 and all(isinstance(side, ast.Name) for side in sides)
+        behind = isinstance(part, ast.expr) and part.lineno > statement.lineno
+        if twice and behind and isinstance(part, ast.expr) and ast.dump(sides[0]) == ast.dump(sides[1]):
+            return site_at(module, part)
+    return None
 
 
 def _uses(source: Source, attribute: str) -> list[tuple[Module, ast.expr]]:

@@ -94,10 +94,15 @@ def _backward(source: Source, outcome: Outcome) -> Site | None:
         return Site(file, int(line), place)
     inputs = outcome.figures.get("inputs")
     wrong = {int(each) for each in inputs} if isinstance(inputs, list) else set()
-    return Site(file, _wrong_line(following, wrong) or following.lineno, place)
+    owner = module.enclosing(following, ast.ClassDef)
+    forward = next(
+        (part for part in getattr(owner, "body", []) if isinstance(part, ast.FunctionDef) and part.name == "forward"),
+        None,
+    )
+    return Site(file, _wrong_line(following, wrong, forward) or following.lineno, place)
 
 
-def _wrong_line(backward: Function, wrong: set[int]) -> int | None:
+def _wrong_line(backward: Function, wrong: set[int], forward: ast.AST | None = None) -> int | None:
     """Where the derivatives of these inputs are made: a name that they alone share, the name itself, the return."""
     returns = [node for node in ast.walk(backward) if isinstance(node, ast.Return) and node.value is not None]
     if len(returns) != 1 or returns[0].value is None:
@@ -107,18 +112,28 @@ def _wrong_line(backward: Function, wrong: set[int]) -> int | None:
     if not wrong or max(wrong) >= len(given):
         return None
     made: dict[str, ast.Assign] = {}
+    # What forward computes, too, is no derivative, and as it should be.
+    right_values = {ast.dump(part) for part in ast.walk(forward) if isinstance(part, ast.expr)} if forward else set()
     for node in ast.walk(backward):
         if not isinstance(node, ast.Assign) or "saved_tensors" in ast.unparse(node.value):
             continue
         if len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
             made[node.targets[0].id] = node
+    made = {name: node for name, node in made.items() if ast.dump(node.value) not in right_values}
     named = [_local(each, made) for each in given]
     if len(wrong) == 1:
-        only = given[min(wrong)]
-        return made[only.id].lineno if isinstance(only, ast.Name) and only.id in made else returns[0].lineno
+        factor = _factor(given[min(wrong)], made)
+        return made[factor].lineno if factor is not None else returns[0].lineno
     right = {name for index, names in enumerate(named) if index not in wrong for name in names}
     shared = set.intersection(*(named[index] for index in wrong)) - right
     return min((made[name].lineno for name in shared), default=returns[0].lineno)
+
+
+def _factor(value: ast.expr, made: dict[str, ast.Assign]) -> str | None:
+    """The name a derivative is, or the one that it scales: in `grad * slope / n` what can be wrong is the slope."""
+    names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name) and node.id in made]
+    sums = any(isinstance(n, ast.BinOp) and not isinstance(n.op, (ast.Mult, ast.Div)) for n in ast.walk(value))
+    return names[0] if len(names) == 1 and not sums else None
 
 
 def _local(value: ast.expr, made: dict[str, ast.Assign]) -> set[str]:

@@ -138,6 +138,8 @@ def _region(source: Source, module: Module, line: int) -> list[tuple[Module, ast
 
 
 def _switches_off(module: Module, node: ast.AST) -> bool:
+    if isinstance(node, ast.Call) and module.dotted(node.func).endswith(".requires_grad_"):
+        return any(isinstance(part, ast.Constant) and part.value is False for part in node.args)
     if not isinstance(node, (ast.Attribute, ast.Name)) or module.dotted(node).rpartition(".")[2] not in SWITCHES:
         return False
     outer = module.parents.get(node)

@@ -81,7 +81,10 @@ def in_run(
             continue
         backward = backwards[0].site
         yield Finding(
-            _uncalled(source) or _unstepped(source, backward) or backward,
+            _uncalled(source)
+            or _unstepped(source, backward)
+            or _unreached(source, backward, optimizer.site)
+            or backward,
             (
                 Evidence(
                     f"{count} backward passes reached the {len(optimizer.parameters)} parameters of this "
@@ -136,6 +139,21 @@ def _unstepped(source: Source, backward: Site | None) -> Site | None:
     return site_at(module, updates[0]) if len(updates) == 1 else None
 
 
+def _unreached(source: Source, backward: Site | None, built: Site | None) -> Site | None:
+    """The condition in front of a step() in the function of the backward: it was never true."""
+    module = source.module(backward.file) if backward is not None else None
+    statement = module.statement_with(backward.line, "backward") if module and backward is not None else None
+    name = name_at(source, built.file, built.line, module, statement) if module and statement and built else None
+    scope = function_of(module, statement) if module is not None and statement is not None else None
+    if module is None or scope is None or name is None:
+        return None
+    tests = [module.enclosing(call, ast.If, ast.FunctionDef) for call in method_calls(module, scope, "step")
+             if receiver(module, call) == name]  # fmt: skip
+    found = tests[0] if len(tests) == 1 else None
+    alone = isinstance(found, ast.If) and all(statement is not each for each in ast.walk(found))
+    return site_at(module, found) if isinstance(found, ast.If) and alone else None
+
+
 def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """The missing parentheses, or a step() behind the backward and what follows it on the gradients."""
     site = finding.site
@@ -148,6 +166,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Attribute):
         edit = module.replace(statement, module.segment(statement) + "()")
         return [Remedy("call it: step needs its parentheses", "safe", (edit,))]
+    if isinstance(module.statement_at(site.line), ast.If):
+        return [Remedy("let the condition in front of step() come true", "changes-training")]
     backward = module.statement_with(passed.line, "backward") if isinstance(passed, Site) else None
     if backward is None or not isinstance(built, Site):
         return [Remedy(title, "safe")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from .statistics import statistics
+
 MAX_MODULES = 3000  # walked in one look
 MAX_ENTRIES = 64  # things held outside the registry, or frozen, that one row names
 MAX_DEPTH = 3  # containers in containers
@@ -15,9 +17,9 @@ MISSPELT = ("require", "grad")  # `p.require_grad = False` makes a new attribute
 
 
 class Modules:
-    """Rows `unregistered`, `frozen` and `thaw` (a look at all known modules), `idle` (a sampled step)."""
+    """Rows `unregistered`, `frozen`, `thaw` and `statistics` (looks at all known modules), `idle` (a sampled step)."""
 
-    SIGNALS = ("unregistered", "frozen", "idle_parameters")
+    SIGNALS = ("unregistered", "frozen", "idle_parameters", "running_statistics")
 
     def __init__(self, observer: Any) -> None:
         self._observer = observer
@@ -29,6 +31,7 @@ class Modules:
         # id(optimizer) -> (reference, versions by id, when to look)
         self._first: dict[int, tuple[Any, dict[int, int], Any]] = {}
         self._last: dict[Any, Any] = {}
+        self._stopped: set[str] = set()  # names of what was trained first, and frozen at a look
 
     def on_graph(self, graph: Any, site: int | None, count: int) -> None:
         """A sampled loss is about to be backpropagated."""
@@ -77,7 +80,14 @@ class Modules:
             entries += self._loose(module, prefix, names, held, reached)
         entries += self._strays(names, held, reached, entries)
         self._write("unregistered", at, entries[:MAX_ENTRIES])
-        self._write("frozen", at, self._frozen(owners, held))
+        frozen = self._frozen(owners, held)
+        self._write("frozen", at, frozen)
+        later = {entry["name"] for entry in frozen if entry["trained"]} - self._stopped
+        if later and len(self._stopped) < MAX_IDLE:  # frozen behind the last look: another phase begins
+            self._stopped |= later
+            self._urgent = 3
+            self._observer.sampler.alarm()
+        self._write("statistics", at, statistics(graph, owners[:MAX_MODULES]))
         self._write("thaw", at, _misspelt(owners)[:MAX_ENTRIES])
 
     def _write(self, kind: str, at: dict[str, Any], entries: list[dict[str, Any]]) -> None:
