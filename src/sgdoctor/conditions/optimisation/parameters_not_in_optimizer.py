@@ -188,7 +188,8 @@ def _left_out(every: list[Entry]) -> Iterator[Finding]:
     for entry in every:
         for _, optimizer, _, backwards in rounds(entry):
             for backward in backwards:
-                passed = {id(each) for each in within(backward_of(backward.event), stop=is_cut)}
+                within_loss = within(backward_of(backward.event), stop=is_cut)
+                passed = {id(each) for each in within_loss if not is_cut(each)}
                 for place in entry.places:
                     model = settled(place.event.fn)
                     alone = isinstance(model, Instance) and model.is_module and len(place.event.frames) <= 1
