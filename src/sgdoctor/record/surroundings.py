@@ -150,7 +150,7 @@ SURROUNDINGS: dict[str, dict[str, Any]] = {
     },
     "saving": {"site": Index | None, "step": Count, "taken_site": Index | None, "taken_step": Count, "aliased": Number},
     "holding": {"site": Index | None, "step": Count, "taken_step": Count, "count": Count, "aliased": Number},
-    "kept": {"site": Index | None, "n": Count, "marked": Count, "kept": Count, "age": Count},
+    "kept": {"site": Index | None, "n": Count, "marked": Count, "kept": Count, "age": Count, "outputs": Count},
     "evaluation": {
         "site": Index | None,
         "count": Count,

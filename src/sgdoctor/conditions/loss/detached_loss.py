@@ -57,6 +57,7 @@ from ...source.program.tensors import is_plain
 from ...source.program.training import freezes, held, layers_reached
 from ...source.program.values import (
     Call,
+    Op,
 )
 from ...source.spelling import in_place_of, spelled
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
@@ -372,7 +373,7 @@ def _partly(every: list[Entry]) -> Iterator[Finding]:
     reached = layers_reached(backwards)
     for loss in backwards if reached is not None else ():
         for cut in within(loss):
-            if not is_cut(cut) or (isinstance(cut, Call) and cut.grad is False):
+            if not is_cut(cut) or (isinstance(cut, (Call, Op)) and cut.grad is False):
                 continue
             behind = {id(settled(each.fn)) for each in applied(cut) if layer_name(each.fn) in WEIGHTED}
             if behind and behind <= known and reached is not None and not behind & reached:

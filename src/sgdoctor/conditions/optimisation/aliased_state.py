@@ -5,12 +5,15 @@
 `model.load_state_dict(best)` at the end copies the last weights onto themselves. The script reports the best epoch and
 delivers the last one. The same when such a dict is saved later, loaded into another model, or was meant to reset the
 model for the next fold, which then starts from trained weights. A target network that is assigned instead of copied is
-one network with two names: synchronising it does nothing, and the targets move with every step.
+one network with two names: synchronising it does nothing, and the targets move with every step. A new dict of the
+same tensors is no copy either: `{k: v.cpu() for k, v in model.state_dict().items()}` copies on a GPU and not on a CPU,
+and an average of the weights that starts from `p.data` shrinks the weights themselves at every update.
 
 ## How it is told apart
 Decided on the memory: at the moment of the load (or the save) every tensor of the dict lies where the model's own lies,
-and optimizer steps were taken between taking it and using it. Or several dicts of one model, taken at different steps,
-are held at once (a snapshot ensemble).
+and optimizer steps were taken between taking it and using it; for other dicts of the same tensors the source says where
+they are made, and what is written into them. Or several dicts of one model, taken at different steps, are held at once
+(a snapshot ensemble).
 - `checkpoint-not-loaded`: the load finds other names; here it finds all of them, with the wrong content.
 - `overfitting`: why the best epoch was to be kept at all. `undetached-target`: another fault of target networks.
 Not this: a dict that is saved or loaded at once; a copy (deepcopy, clone); one live view made at the start and saved
@@ -37,13 +40,14 @@ from collections.abc import Iterator
 
 from ...record import Record, Row, Site
 from ...record.record import number
-from ...source import Source
+from ...source import Edit, Source
 from ...source.program import Value
 from ...source.program.kinds import is_module, modules_of, options, settled
 from ...source.program.queries import Entry, Place, entries, owner_of, stepped
 from ...source.program.values import Attr, Call
+from ...source.shadows import apart, shallow, written
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
-from ..questions import site_of_event
+from ..questions import site_at, site_of_event
 
 ALL = 0.9  # share of the parameters that lie in one memory; a tied or a shared layer alone gives far less
 
@@ -62,6 +66,7 @@ def in_run(
     for row in rows:
         steps = row.get("step", 0) - row.get("taken_step", row.get("step", 0))
         found = _loaded(record, row, steps, min_steps) if row.get("k") == "loading" else _saved(record, row, steps)
+        found = found or _shallow(record, source, row, min_steps)
         if found is not None:
             yield found
             return
@@ -72,6 +77,42 @@ def in_run(
                 "the live model: each has the weights of the last step, not of its own"
             )
             yield Finding(record.site(row.get("site")), (Evidence(text, "checkpoints", row.get("count"), 1.0),), 0.93)
+            return
+    yield from _averaged(source)
+
+
+def _shallow(record: Record, source: Source, row: Row, min_steps: int) -> Finding | None:
+    """Another dict that holds the model's own tensors is loaded back."""
+    here = record.site(row.get("site"))
+    if row.get("k") != "loading" or "taken_step" in row or here is None or row.get("step", 0) < min_steps:
+        return None
+    home = source.module(here.file)
+    load = home.statement_at(here.line) if home is not None else None
+    if not number(row.get("aliased")) > ALL or load is None:
+        return None
+    for module in source:
+        for statement, _ in shallow(module):
+            if module is home and not apart(module, statement, load):
+                continue
+            text = (
+                f"what is kept here is a new dict with the model's own tensors: loaded back{_at(here)}, it held the "
+                "weights of that moment, and the load changed nothing"
+            )
+            evidence = Evidence(text, "checkpoints", number(row.get("aliased")), 0.0)
+            return Finding(site_at(module, statement), (evidence,), 0.93, subject="shallow")
+    return None
+
+
+def _averaged(source: Source) -> Iterator[Finding]:
+    """An average of the weights, or another copy that is written to, which lies where the weights lie."""
+    for module in source:
+        for statement, call in written(module):
+            text = (
+                f"the tensors that are kept here are the model's own, no copies: line {call.lineno} writes into them, "
+                "and so into the model"
+            )
+            yield Finding(site_at(module, statement), (Evidence(text),), 0.9, subject="shallow")
+            return
 
 
 def _loaded(record: Record, row: Row, steps: int, min_steps: int) -> Finding | None:
@@ -118,6 +159,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     """A copy of each tensor."""
     if finding.subject == "same":
         return [Remedy("make the second network a copy: copy.deepcopy(network)", "changes-training")]
+    if finding.subject == "shallow":
+        return [Remedy("clone what is kept: value.detach().clone()", "safe", _cloned(source, finding.site))]
     title = "copy the state dict: copy.deepcopy(model.state_dict())"
     site = finding.site
     module = source.module(site.file) if site is not None else None
@@ -131,8 +174,19 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
     return [Remedy(title, "safe", (edit,))]
 
 
+def _cloned(source: Source, site: Site | None) -> tuple[Edit, ...]:
+    module = source.module(site.file) if site is not None else None
+    statement = module.statement_at(site.line) if module is not None and site is not None else None
+    made = statement.value if isinstance(statement, ast.Assign) else None
+    value = made.value if isinstance(made, ast.DictComp) else made.elt if isinstance(made, ast.ListComp) else None
+    if module is None or value is None:
+        return ()
+    return (module.replace(value, f"{module.segment(value)}.clone()"),)
+
+
 def in_source(source: Source) -> Iterator[Finding]:
     """A model gets back what its own state_dict() gave, without a copy, and it was trained in between."""
+    yield from _averaged(source)
     for entry in entries(source):
         for load in entry.calls("load_state_dict"):
             model = owner_of(load.event)

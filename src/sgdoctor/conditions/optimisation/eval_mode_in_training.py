@@ -103,23 +103,20 @@ def in_run(
 def _place(record: Record, source: Source, row: Row, switch: Row) -> Site | None:
     """Where the change belongs; eval() itself only where no evaluation comes back to it.
 
-    An evaluation is right to call eval(): then it is the train() that is not called, or came once and too early, or is
-    missing at the loop over batches.
+    An evaluation is right to call eval(): then it is the train() that is not called, or that is missing at the loop
+    over batches. One inside that loop has to come back from it.
     """
     if int(switch.get("last") or 0) <= int(row.get("first") or 0):
         return record.site(switch.get("site"))
     for module, statement in uncalled(source):
         return site_at(module, statement)
-    early = [
-        record.site(entry.get("site"))
-        for entry in record.rows("switch", training=True)
-        if not entry.get("partial") and int(entry.get("last") or 0) <= int(row.get("first") or 0)
-    ]
-    if early and early[0] is not None:
-        return early[0]
     forward = record.site(row.get("site"))
     home = source.module(forward.file) if forward is not None else None
     loop = home.loop_at(forward.line) if home is not None and forward is not None else None
+    inside = record.site(switch.get("site"))
+    here = home is not None and inside is not None and inside.file == home.file
+    if here and loop is not None and inside is not None and loop.lineno < inside.line <= (loop.end_lineno or 0):
+        return inside
     return site_at(home, loop) if home is not None and loop is not None else forward
 
 

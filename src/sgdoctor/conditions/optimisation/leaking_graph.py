@@ -2,14 +2,16 @@
 
 ## What happens
 `total += loss` adds tensors: the sum holds the graph of every loss that went into it, and with each step there is one
-more. A list of losses does the same. The saved activations are freed by `backward()`, but nodes, leaves and everything
-that was computed outside of it stay; a run that fits at first is out of memory hours later, slows down before, and a
-`backward()` on the kept sum would go through all of it. Where a metric or a penalty without backward is kept, its
-activations stay as well, and memory grows by the size of a forward pass each time.
+more. A list of losses does the same, and so does a list of outputs for a metric at the end of the epoch. The saved
+activations are freed by `backward()`, but nodes, leaves and everything that was computed outside of it stay; a run that
+fits at first is out of memory hours later, slows down before, and a `backward()` on the kept sum would go through all
+of it. Where a metric or a penalty without backward is kept, its activations stay as well, and memory grows by the size
+of a forward pass each time.
 
 ## How it is told apart
 Decided on the graphs themselves: marks put on the node of a loss at sampled steps, and how many of them are still alive
-many backward passes later. The line is the one that keeps a loss without `.item()` or `.detach()`.
+many backward passes later. Where losses are gone and the outputs behind them are not, it is these that are kept. The
+line is the one that keeps either without `.item()` or `.detach()`.
 - `undetached-hidden-state`: the graph is carried from batch to batch and grows in depth.
 - `grad-enabled-in-eval`: graphs of the validation, which nobody goes through. `out-of-memory`: what this can end in.
 Not this: the last loss, kept until the next one takes its name; losses summed up first and backpropagated together; a
@@ -42,6 +44,9 @@ from ...source.program.values import Either, Op, Sequence
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of_event
 
+MOVES = ("to", "cuda", "cpu", "float", "double", "long", "int", "half", "type", "clone", "contiguous")
+CHOICES = ("argmax", "argmin", "argsort", "topk", "sign", "round", "shape", "size")  # what no gradient passes
+DEEP = 3  # assignments from a loss back to the output: criterion(out, y), squeezed, model(x)
 FREE = ("item", "detach", "data", "tolist", "numpy")  # what takes a tensor out of its graph
 
 
@@ -58,17 +63,21 @@ def in_run(
         yield NotEvaluated("no graph of a loss could be followed")
         return
     for index, row in latest.items():
-        kept, age = row.get("kept", 0), row.get("age", 0)
-        if kept < min_kept or age < min_age:
+        kept, age, outputs = row.get("kept", 0), row.get("age", 0), row.get("outputs", 0)
+        lost = kept >= min_kept
+        if max(kept, outputs) < min_kept or age < min_age:
             continue
         backward = record.site(index)
-        found = _keeper(source, backward) if backward is not None else None
+        keeper = _keeper if lost else _output_keeper
+        found = keeper(source, backward) if backward is not None else None
         text = (
-            f"of {row.get('marked', 0)} graphs that were marked, {kept} were alive at once, the oldest {age} backward "
-            "passes after its own: something keeps the losses with their graphs"
+            f"of {row.get('marked', 0)} graphs that were marked, {kept if lost else outputs} were alive at once, the "
+            f"oldest {age} backward passes after its own: something keeps the {'losses' if lost else 'outputs'} with "
+            "their graphs"
         )
         site = site_at(*found) if found is not None else backward
-        yield Finding(site, (Evidence(text, "kept_graphs", float(kept), 0.0),), 0.95 if found else 0.85)
+        kept = kept if lost else outputs
+        yield Finding(site, (Evidence(text, "kept_graphs", float(kept), 0.0),), 0.95 if found else 0.85, subject=lost)
         return
 
 
@@ -93,6 +102,42 @@ def _keeper(source: Source, backward: Site) -> tuple[Module, ast.stmt] | None:
         if given is not None:
             return given
     return _returner(home, function, all_names) if function is not None else None
+
+
+def _output_keeper(source: Source, backward: Site) -> tuple[Module, ast.stmt] | None:
+    """The statement that keeps what a loss is computed from, or what is computed from that in turn."""
+    home = source.module(backward.file)
+    if home is None:
+        return None
+    scope = home.function_at(backward.line) or home.tree
+    _, names = _loss_names(home, backward.line)
+    makers = [node for node in ast.walk(scope) if isinstance(node, ast.Assign)]
+    for _ in range(DEEP):  # loss = criterion(out, y); out = model(x)
+        given = {name for node in makers if _named(node.targets) & names for name in _named([node.value])}
+        names = {name for node in makers if _computes(home, node) for name in _named(node.targets) & given}
+        later = {name for node in makers if _grows(home, node.value, names) for name in _named(node.targets)}
+        for statement, value in kept_values(home):
+            here = home.function_at(statement.lineno) is home.function_at(backward.line)
+            if here and _grows(home, value, names | later):
+                return home, statement
+    return None
+
+
+def _computes(module: Module, statement: ast.Assign) -> bool:
+    """Whether a name is given what is computed, and not a batch that is only moved or cast."""
+    value = statement.value
+    return isinstance(value, ast.Call) and module.dotted(value.func).rpartition(".")[2] not in MOVES
+
+
+def _grows(module: Module, value: ast.expr, names: set[str]) -> bool:
+    """Whether a value carries the graph of one of these on: no comparison, no index of the largest."""
+    inside = list(ast.walk(value))
+    chosen = any(isinstance(n, ast.Compare) or (isinstance(n, ast.Attribute) and n.attr in CHOICES) for n in inside)
+    return bool(_named([value]) & names) and not chosen and not _freed(module, value)
+
+
+def _named(nodes: list[ast.expr]) -> set[str]:
+    return {part.id for node in nodes for part in ast.walk(node) if isinstance(part, ast.Name)}
 
 
 def _given(source: Source, home: Module, scope: ast.AST, names: set[str]) -> tuple[Module, ast.stmt] | None:
@@ -192,7 +237,8 @@ def remedies(finding: Finding, source: Source) -> list[Remedy]:
         values = list(returned.value.args)
     for value in values:
         names = [node for node in ast.walk(value) if isinstance(node, ast.Name) and node.id in _tensors(module, site)]
-        target = names[0] if names else value if isinstance(value, ast.Call) else None
+        whole = (ast.Call,) if finding.subject is not False else (ast.Call, ast.Name)
+        target = names[0] if names else value if isinstance(value, whole) else None
         if target is not None:
             return [Remedy(title, "safe", (module.replace(target, module.segment(target) + ".detach()"),))]
     return [Remedy(title, "safe")]

@@ -188,8 +188,8 @@ def _left_out(every: list[Entry]) -> Iterator[Finding]:
     for entry in every:
         for _, optimizer, _, backwards in rounds(entry):
             for backward in backwards:
-                every_part = within(backward_of(backward.event), stop=is_cut)
-                passed = {id(each) for each in every_part if not is_cut(each)}
+                within_loss = within(backward_of(backward.event), stop=is_cut)
+                passed = {id(each) for each in within_loss if not is_cut(each)}
                 for place in entry.places:
                     model = settled(place.event.fn)
                     alone = isinstance(model, Instance) and model.is_module and len(place.event.frames) <= 1

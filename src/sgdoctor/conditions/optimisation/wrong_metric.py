@@ -38,7 +38,9 @@ import ast
 from collections.abc import Iterator
 
 from ...record import Record
+from ...record.feeds import Loader, loaders
 from ...source import Edit, Module, Source
+from ...source.leftover import leftovers
 from ...source.loss import argument
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at
@@ -57,7 +59,8 @@ def in_run(
         yield NotEvaluated("no call of a loss function was seen")
         return
     for module in source:
-        found = _averaged(record, module, min_batches) or _compared(record, module) or _last(record, module)
+        found = _averaged(record, module, min_batches) or _compared(record, module)
+        found = found or _last(record, module) or _left(record, module)
         if found is not None:
             yield found
             return
@@ -282,6 +285,26 @@ def _last(record: Record, module: Module) -> Finding | None:
     return None
 
 
+def _left(record: Record, module: Module) -> Finding | None:
+    """Right answers that are counted behind the loop over batches, of those that its last round has left."""
+    for loop, compared in leftovers(module):
+        batches = max((each.batches // max(1, each.passes) for each in _gone_through(record, module, loop)), default=0)
+        if batches >= 2:
+            text = (
+                f"`{ast.unparse(compared)[:80]}` stands behind the loop: of its {batches} batches it counts the right "
+                "answers of the last one alone"
+            )
+            return Finding(site_at(module, compared), (Evidence(text, "loader_feeds"),), 0.9, subject="last")
+    return None
+
+
+def _gone_through(record: Record, module: Module, loop: ast.For) -> list[Loader]:
+    """The loaders that are gone through by a loop and never trained on."""
+    lines = (loop.lineno, loop.iter.lineno)
+    found = [each for each in loaders(record) if each.site is not None and not each.backed]
+    return [e for e in found if e.site is not None and e.site.file == module.file and e.site.line in lines]
+
+
 def _rewritten(module: Module, statement: ast.Assign, loop: ast.For) -> bool:
     """Whether a name that a loop sets from what it goes through is read behind the loop only."""
     target = statement.targets[0]
@@ -363,4 +386,10 @@ def _edits(finding: Finding, source: Source) -> list[Edit]:
     return []
 
 
-CONDITION = Condition("wrong-metric", "warning", needs=("loss_calls", "objective"), in_run=in_run, remedies=remedies)
+CONDITION = Condition(
+    "wrong-metric",
+    "warning",
+    needs=("loss_calls", "objective", "loaders", "loader_feeds"),
+    in_run=in_run,
+    remedies=remedies,
+)

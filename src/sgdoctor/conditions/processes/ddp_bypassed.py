@@ -38,7 +38,9 @@ from collections.abc import Iterator
 
 from ...record import Record, Site
 from ...source import Edit, Module, Source
+from ...source.rhythm import calls_of
 from ..condition import Answer, Condition, Evidence, Finding, Remedy
+from ..questions import site_at
 from ..replicas import Replicas, bypassed, unjudged
 
 WRAPPERS = ("torch.nn.parallel.DistributedDataParallel", "torch.nn.parallel.distributed.DistributedDataParallel")
@@ -79,7 +81,7 @@ def _site(record: Record, source: Source, kind: str) -> Site | None:
     for row in record.rows("door", grad=True):
         site = record.site(row.get("site"))
         if site is not None and row.get("model") == kind:
-            return site
+            return _outside(record, source, site, kind)
     objectives = record.objectives
     backward = objectives[0].site if objectives else None
     module = source.module(backward.file) if backward is not None else None
@@ -88,6 +90,23 @@ def _site(record: Record, source: Source, kind: str) -> Site | None:
         for call in _inner_calls(module, function or module.tree):
             return Site(module.file, call.lineno, backward.function)
     return backward
+
+
+def _outside(record: Record, source: Source, site: Site, kind: str) -> Site:
+    """The call of the model's own method (`core.loss(...)`), where it is that one which calls the model."""
+    module = source.module(site.file)
+    function = module.function_at(site.line) if module is not None else None
+    owner = module.parents.get(function) if module is not None and function is not None else None
+    if module is None or function is None or not isinstance(owner, ast.ClassDef) or owner.name != kind:
+        return site
+    lines = [each.site for each in record.objectives if each.site is not None]
+    for home, call in calls_of(source, function):
+        trains = any(
+            each.file == home.file and home.function_at(each.line) is home.function_at(call.lineno) for each in lines
+        )
+        if trains and home.enclosing(call, ast.ClassDef) is not owner:
+            return site_at(home, call)
+    return site
 
 
 def _inner_calls(module: Module, scope: ast.AST) -> Iterator[ast.Call]:

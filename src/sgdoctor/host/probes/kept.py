@@ -12,6 +12,8 @@ SPARSE = 16
 CHAIN = 3  # nodes below the root that are followed too: `(loss / n).backward()`, with `loss` kept
 KEY = "sgdoctor"  # in the metadata of a node, which is the graph's own and is copied nowhere
 THROUGH = ("DivBackward0", "MulBackward0", "AddBackward0")
+LEAF = "torch::autograd::AccumulateGrad"
+BELOW = 5  # nodes behind those, down to the layer that gave the output: an output is kept while its loss is not
 
 
 class Mark:
@@ -25,9 +27,11 @@ class Marks:
 
     def __init__(self) -> None:
         self.count = 0
-        self.references: list[tuple[int, Any]] = []
+        self.references: list[tuple[int, Any]] = []  # on the loss
+        self.below: list[tuple[int, Any]] = []  # on what the loss was computed from
         self.marked = 0
         self.kept = 0
+        self.outputs = 0
         self.oldest = 0
         self.written = 0
 
@@ -70,8 +74,28 @@ class KeptGraphs:
             marks.references.append((marks.count, weakref.ref(mark)))
             children = [child for child, _ in node.next_functions if child is not None]
             if len(children) != 1 or node.name() not in THROUGH:
-                return
+                break
             node = children[0]
+        self._mark_below(marks, node)
+
+    def _mark_below(self, marks: Marks, node: Any) -> None:
+        """From the loss down to the layer that gave the output, along what comes first into each operation."""
+        alive = [(born, mark) for born, mark in marks.below if mark() is not None]
+        marks.below = alive[-MAX_MARKS:]
+        old = {born for born, _ in alive if marks.count - born > AGE}
+        if len(old) > marks.outputs:
+            marks.outputs = len(old)
+            marks.oldest = max(marks.oldest, marks.count - min(old))
+        for _ in range(BELOW):
+            children = [child for child, _ in node.next_functions if child is not None]
+            if not children or any(child.name() == LEAF for child in children):
+                return  # a layer with its weights: below it lies what may rightly live on, as the state of an RNN
+            node = children[0]
+            metadata = getattr(node, "metadata", None)
+            if metadata is None or KEY in metadata:  # marked before: a graph of more than one backward pass
+                return
+            mark = metadata[KEY] = Mark()
+            marks.below.append((marks.count, weakref.ref(mark)))
 
     def on_flush(self, closing: bool) -> None:
         """What has changed."""
@@ -79,7 +103,7 @@ class KeptGraphs:
             if marks.marked > marks.written and (closing or marks.marked >= marks.written * 1.25 + 1):
                 marks.written = marks.marked
                 row = {"k": "kept", "site": site, "n": marks.count, "marked": marks.marked}
-                self._observer.write({**row, "kept": marks.kept, "age": marks.oldest})
+                self._observer.write({**row, "kept": marks.kept, "age": marks.oldest, "outputs": marks.outputs})
 
 
 class Evaluations:

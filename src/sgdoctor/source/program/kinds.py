@@ -300,11 +300,9 @@ def holds(value: Value, wanted: Value, depth: int = 3) -> bool:
 
 def is_cut(value: Value) -> bool:
     """Whether no gradient passes: `.detach()`, `.item()`, made with gradients off."""
-    if isinstance(value, Op):
-        return value.grad is False
+    if isinstance(value, (Call, Op)) and value.grad is False:
+        return True
     if isinstance(value, Call):
-        if value.grad is False:
-            return True
         fn = value.fn
         if isinstance(fn, Attr):
             return fn.name in CUTS
