@@ -34,9 +34,11 @@ import re
 
 import numpy as np
 
-from ...record import Record
+from ...record import Record, Site
 from ...source import Source
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
+from ..optimisation.leaking_graph import kept_values
+from ..questions import site_at
 
 MESSAGES = re.compile(
     r"out of memory|can't allocate memory|not enough memory|Unable to allocate|failed to allocate|"
@@ -69,7 +71,8 @@ def in_run(
         if growth is not None:
             evidence.append(growth[0])
         leak = growth is not None and growth[1] > min_growth
-        yield Finding(record.site(frames[-1]) if frames else None, tuple(evidence), 0.97, subject=leak)
+        kept = _kept(record, source) if leak else None
+        yield Finding(kept or (record.site(frames[-1]) if frames else None), tuple(evidence), 0.97, subject=leak)
     elif record.end is None and record.exit.get("status") in KILLED:
         if growth is None:
             yield NotEvaluated("the process was killed, and its memory is not known")
@@ -77,6 +80,18 @@ def in_run(
             yield Finding(
                 None, (Evidence("the process was killed by the system", "exception"), growth[0]), 0.7, subject=True
             )
+
+
+def _kept(record: Record, source: Source) -> Site | None:
+    """The one statement of a loop that trains which keeps a value with its graph, where memory grew step by step."""
+    found: list[Site] = []
+    for objective in record.objectives:
+        module = source.module(objective.site.file) if objective.site is not None else None
+        loop = module.loop_at(objective.site.line) if module is not None and objective.site is not None else None
+        for statement, _ in kept_values(module) if module is not None and loop is not None else ():
+            if loop is not None and module is not None and loop.lineno <= statement.lineno <= (loop.end_lineno or 0):
+                found.append(site_at(module, statement))
+    return found[0] if len(set(found)) == 1 else None
 
 
 def _growth(record: Record) -> tuple[Evidence, float] | None:
