@@ -30,6 +30,7 @@ One output and a sigmoid loss, with targets of the same shape and float; or two 
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 import numpy as np
@@ -40,11 +41,15 @@ from ...source.loss import argument, loss_call
 from ...source.program.kinds import operation, settled
 from ...source.program.queries import losses
 from ...source.program.values import Call, Const, Op, Value
+from ...source.terms import backwarded, definitions
 from ..activations import loss_maker
 from ..condition import Answer, Condition, Evidence, Finding, NotEvaluated, Remedy
 from ..questions import site_at, site_of_event, site_of_loss
 
 CLASSES = ("cross_entropy", "nll_loss")
+# What stands between a log_softmax and the loss where a cross-entropy is written by hand.
+PICKED = ("NegBackward", "MeanBackward", "SumBackward", "MulBackward", "DivBackward", "GatherBackward", "IndexBackward",
+          "SqueezeBackward", "ViewBackward")  # fmt: skip
 OUT_OF_BOUNDS = "out of bounds"
 RECUT = ("unsqueeze", "view", "reshape", "permute", "transpose", "stack", "cat", "expand", "repeat", "unfold")
 
@@ -77,8 +82,26 @@ def in_run(
             text = "one output a sample, squeezed: the softmax runs over the batch, and samples compete with each other"
             yield _finding(record, source, call.get("site"), call, text, None)
             return
+    yield from _by_hand(record, source)
     if not calls and not crashed:
         yield NotEvaluated("cross_entropy was not called with gradient")
+
+
+def _by_hand(record: Record, source: Source) -> Answer:
+    """A cross-entropy written with log_softmax: nothing but products with targets and sums stand before the loss."""
+    for objective in record.objectives:
+        head = [(str(entry[0]), list(entry[1])) for row in objective.graphs[:1] for entry in row.get("head", [])]
+        index = next((i for i, (name, _) in enumerate(head) if not name.startswith(PICKED)), len(head))
+        name, shape = head[index] if index < len(head) else ("", [])
+        if objective.calls or name != "LogSoftmaxBackward0" or len(shape) < 2 or shape[1] != 1:
+            continue
+        found = backwarded(source, objective.site.file, objective.site.line) if objective.site is not None else None
+        values = definitions(found[0], found[1]) if found is not None and isinstance(found[1], ast.Name) else []
+        place = site_at(found[0], values[0][0]) if found is not None and len(values) == 1 else objective.site
+        text = f"the loss by hand takes the log_softmax of outputs of shape {shape}: one class only, whose probability "
+        evidence = Evidence(text + "is always 1, so that no gradient passes it", "graph", 1.0, 2.0)
+        yield Finding(place, (evidence,), 0.97)
+        return
 
 
 def _over_the_batch(call: Row, sums: np.ndarray[tuple[int], np.dtype[np.float64]]) -> bool:
@@ -166,10 +189,17 @@ def _plain(value: Value | None) -> bool:
 CONDITION = Condition(
     "single-logit-cross-entropy",
     "error",
-    needs=("loss_calls", "loss_values", "exception"),
+    needs=("graph", "loss_calls", "loss_values", "exception"),
     in_run=in_run,
     in_source=in_source,
     remedies=remedies,
     structural=True,
-    explains=("labels-out-of-range", "vanishing-gradients", "dead-relu", "constant-loss", "uninformative-labels"),
+    explains=(
+        "constant-output",
+        "labels-out-of-range",
+        "vanishing-gradients",
+        "dead-relu",
+        "constant-loss",
+        "uninformative-labels",
+    ),
 )
