@@ -183,5 +183,5 @@ CONDITION = Condition(
     in_run=in_run,
     remedies=remedies,
     by_learning=True,
-    explains=("vanishing-gradients", "exploding-gradients", "uninformative-labels"),
+    explains=("vanishing-gradients", "exploding-gradients", "uninformative-labels", "lr-too-low"),
 )

@@ -55,7 +55,8 @@ def in_run(
     record: Record,
     source: Source,
     *,
-    max_ratio: float = 1e-4,  # median |change| / |weight| a step; faulty scripts have up to 4e-5, healthy from 5e-4
+    max_ratio: float = 3e-5,  # median |change| / |weight| a step; clinic: faulty up to 1e-6, healthy from 5e-4
+    adaptive: float = 3.0,  # times that where gradients are divided by their size, so that none is too small a cause
     max_travel: float = 0.03,  # the same, summed over the run; clinic: faulty up to 5e-4, healthy from 0.2
     min_steps: int = 30,  # a run this short has not had the time
     good_skill: float = 0.3,  # small steps that lead somewhere are a choice; clinic: faulty up to 0.00
@@ -74,7 +75,8 @@ def in_run(
         steps = max(moving, key=lambda steps: middle(steps.ratios))
         ratio = middle(steps.ratios)
         largest = float(np.nanmax(steps.ratios, initial=0.0))
-        if ratio > max_ratio or ratio * entry.count > max_travel or largest > 10 * max_ratio:
+        limit = max_ratio * (adaptive if steps.optimizer and steps.optimizer.adaptive else 1)
+        if ratio > limit or ratio * entry.count > max_travel or largest > 30 * max_ratio:
             continue
         rates = [rate for rate in (steps.optimizer.lr if steps.optimizer else []) if rate > 0]
         built = steps.optimizer.site if steps.optimizer else None
