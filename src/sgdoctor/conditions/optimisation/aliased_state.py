@@ -95,8 +95,8 @@ def _shallow(record: Record, source: Source, row: Row, min_steps: int) -> Findin
             if module is home and not apart(module, statement, load):
                 continue
             text = (
-                f"what is kept here is a new dict with the model's own tensors: loaded back{_at(record, here)}, it held "
-                "the weights of that moment, and the load changed nothing"
+                f"what is kept here is a new dict with the model's own tensors: loaded back{_at(record, here)}, it "
+                "held the weights of that moment, and the load changed nothing"
             )
             evidence = Evidence(text, "checkpoints", number(row.get("aliased")), 0.0)
             return Finding(site_at(module, statement), (evidence,), 0.93, subject="shallow")
