@@ -1,3 +1,4 @@
+# ci
 """Classes of `__main__` are pickled, and loaded by another process."""
 
 import pickle
