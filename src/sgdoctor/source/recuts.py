@@ -70,6 +70,8 @@ def moved_axes(module: Module, call: ast.Call) -> Edit | None:
     order = [axis for entry in axes for axis in entry]
     if not lengths or sorted(order) != list(range(len(lengths))):
         return _swapped(module, call)
+    if order == sorted(order):
+        return None  # the axes stand in this order already
     if order == [1, 0, 2] and len(axes) == 3:
         return module.replace(call, f"{held.id}.transpose(0, 1)")
     given = ", ".join(module.segment(each) for each in call.args)

@@ -73,7 +73,8 @@ def in_run(
         # Every door must be dead: a recurrent net's zero start stands beside the sequence, which varies.
         # Ids have no moments: of them only the whole of a batch can say that its samples are alike.
         indices = any(row.get("indices") for row in record.rows("features"))
-        if (indices or min(shares) < min_share) and alike is None:
+        varies = indices or min(shares, default=0.0) < min_share
+        if varies and alike is None:
             continue
         loss = loss_site(record, entry)
         trail = trails(source, loss.file, loss.line)[0] if loss is not None else []
@@ -81,7 +82,7 @@ def in_run(
             continue
         door = found[0] if found else None
         text = _columns(door, shares[0]) if door is not None else ""
-        if indices or min(shares) < min_share:
+        if varies:
             text = f"all samples of each of {alike} sampled batches are the same, place by place"
         yield Finding(
             _site(record, source, loss),
