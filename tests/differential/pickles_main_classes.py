@@ -1,6 +1,6 @@
-# ci
 """Classes of `__main__` are pickled, and loaded by another process."""
 
+import os
 import pickle
 import subprocess
 import sys
@@ -26,6 +26,7 @@ if __name__ == "__main__":
     torch.optim.SGD(net.parameters(), Config.rate).step()
     with open("net.pkl", "wb") as file:
         pickle.dump((net, Config()), file)
+    os.remove("net.pkl")  # where its storages lay is written in it
     again, config = pickle.loads(pickle.dumps((net, Config())))
     print(type(again) is Net, type(config) is Config, Net.__module__, [p.tolist() for p in again.parameters()])
     command = "import sys; print(sys.argv[1:], 'torch' in sys.modules)"

@@ -1,3 +1,4 @@
+# ci
 """Weights, optimizer and random state saved and read back; training goes on as if nothing had been."""
 
 import torch

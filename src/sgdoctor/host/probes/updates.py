@@ -29,6 +29,7 @@ class Move:
         self._before = [leaf.detach().clone() for leaf in self.leaves]
         self._grads = [None if g is None or g.is_sparse else g.detach().clone() for g in (x.grad for x in self.leaves)]
         self._change: list[Any] = []
+        self._later: list[Any] = []
 
     def end(self) -> dict[str, Any]:
         """After the step: norms of weight, gradient and change by parameter."""
@@ -36,6 +37,8 @@ class Move:
         self._change = torch._foreach_sub([leaf.detach() for leaf in self.leaves], self._before) if self.leaves else []
         grads = [g for g in self._grads if g is not None]
         norms = iter(torch._foreach_norm(grads) if grads else [])
+        self._later = [weakref.ref(leaf) for leaf in self.leaves]  # the next gradient may never come
+        self.leaves = []
         return {
             "weight": list(torch._foreach_norm(self._before)) if self._before else [],
             "change": list(torch._foreach_norm(self._change)) if self._change else [],
@@ -46,8 +49,8 @@ class Move:
         """At the next gradient: the slope along the change before and after it, and how alike the gradients are."""
         pairs = [
             (old, leaf.grad.detach(), change)
-            for old, leaf, change in zip(self._grads, self.leaves, self._change)
-            if old is not None and leaf.grad is not None and not leaf.grad.is_sparse
+            for old, leaf, change in zip(self._grads, (ref() for ref in self._later), self._change)
+            if old is not None and leaf is not None and leaf.grad is not None and not leaf.grad.is_sparse
         ]
         if not pairs:
             return None
